@@ -1,0 +1,39 @@
+
+/*
+ * Copyright (C) the NGINX LLM balancer authors
+ */
+
+
+/*
+ * Values by which providers tell how long to wait.
+ */
+
+
+#ifndef _NGX_HTTP_LLM_LIMITS_H_INCLUDED_
+#define _NGX_HTTP_LLM_LIMITS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* longer waits are read as this one */
+
+#define NGX_HTTP_LLM_LIMITS_MAX  (24 * 60 * 60 * 1000)                /* ms */
+
+
+/*
+ * Retry-After: whole or decimal seconds, or a date, which is taken relative
+ * to now (seconds since the epoch).  A date in the past gives 0.  NGX_ERROR
+ * for everything else: negative numbers, exponents, words.
+ */
+
+ngx_int_t ngx_http_llm_limits_retry_after(ngx_str_t *value, time_t now,
+    ngx_msec_t *wait);
+
+/* retry-after-ms: whole or decimal milliseconds */
+
+ngx_int_t ngx_http_llm_limits_msec(ngx_str_t *value, ngx_msec_t *wait);
+
+
+#endif /* _NGX_HTTP_LLM_LIMITS_H_INCLUDED_ */

@@ -1,0 +1,221 @@
+
+/*
+ * Copyright (C) the NGINX LLM balancer authors
+ */
+
+
+#include "ngx_http_llm_response.h"
+#include "ngx_http_llm_try.h"
+
+
+static ngx_uint_t ngx_http_llm_response_streams(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+static void ngx_http_llm_response_mask_headers(ngx_http_request_t *r,
+    ngx_str_t *secret);
+static ngx_int_t ngx_http_llm_response_filter_init(void *data);
+static ngx_int_t ngx_http_llm_response_filter(void *data, ssize_t bytes);
+static ngx_int_t ngx_http_llm_response_pipe_filter(ngx_event_pipe_t *p,
+    ngx_buf_t *buf);
+static void ngx_http_llm_response_pass(ngx_http_llm_response_t *response,
+    ngx_chain_t *in);
+
+
+ngx_int_t
+ngx_http_llm_response_accept(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    ngx_http_upstream_t      *u;
+    ngx_http_llm_response_t  *response;
+
+    u = r->upstream;
+
+    ctx->answered = 1;
+
+    if (ctx->response) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_llm_response_streams(r, ctx)) {
+        u->buffering = 0;
+    }
+
+    response = ngx_pcalloc(r->pool, sizeof(ngx_http_llm_response_t));
+    if (response == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->response = response;
+
+    response->secret = ctx->try->secret;
+
+    if (ngx_http_llm_mask(NULL, &response->secret, u->buffer.start,
+                          u->buffer.pos))
+    {
+        ngx_http_llm_response_mask_headers(r, &response->secret);
+    }
+
+    response->input_filter_init = u->input_filter_init;
+    u->input_filter_init = ngx_http_llm_response_filter_init;
+
+    return NGX_OK;
+}
+
+
+/* an answer that is made bit by bit must not wait for a buffer to fill */
+
+static ngx_uint_t
+ngx_http_llm_response_streams(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    ngx_str_t            *type;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (ctx->json && ctx->json->stream) {
+        return 1;
+    }
+
+    if (u->headers_in.content_type == NULL) {
+        return 0;
+    }
+
+    type = &u->headers_in.content_type->value;
+
+    if (type->len >= sizeof("text/event-stream") - 1
+        && ngx_strncasecmp(type->data, (u_char *) "text/event-stream",
+                           sizeof("text/event-stream") - 1)
+           == 0)
+    {
+        return 1;
+    }
+
+    if (type->len >= sizeof("application/x-ndjson") - 1
+        && ngx_strncasecmp(type->data, (u_char *) "application/x-ndjson",
+                           sizeof("application/x-ndjson") - 1)
+           == 0)
+    {
+        return 1;
+    }
+
+    /* Gemini's stream without alt=sse is one JSON array */
+
+    return ngx_strnstr(ctx->path.rest.data, ":streamGenerateContent",
+                       ctx->path.rest.len)
+           != NULL;
+}
+
+
+static void
+ngx_http_llm_response_mask_headers(ngx_http_request_t *r, ngx_str_t *secret)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &r->upstream->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        (void) ngx_http_llm_mask(NULL, secret, h[i].value.data,
+                                 h[i].value.data + h[i].value.len);
+    }
+}
+
+
+/*
+ * The filters of the proxy take the framing off: what they add to their
+ * output is looked at behind them, in place, before it is cached or sent.
+ */
+
+static ngx_int_t
+ngx_http_llm_response_filter_init(void *data)
+{
+    ngx_http_request_t *r = data;
+
+    ngx_int_t                 rc;
+    ngx_http_upstream_t      *u;
+    ngx_http_llm_ctx_t       *ctx;
+    ngx_http_llm_response_t  *response;
+
+    u = r->upstream;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
+    response = ctx->response;
+
+    rc = response->input_filter_init(data);
+
+    response->input_filter = u->input_filter;
+    u->input_filter = ngx_http_llm_response_filter;
+
+    response->pipe_filter = u->pipe->input_filter;
+    u->pipe->input_filter = ngx_http_llm_response_pipe_filter;
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_llm_response_filter(void *data, ssize_t bytes)
+{
+    ngx_http_request_t *r = data;
+
+    ngx_int_t                 rc;
+    ngx_chain_t             **out;
+    ngx_http_llm_ctx_t       *ctx;
+    ngx_http_llm_response_t  *response;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
+    response = ctx->response;
+
+    for (out = &r->upstream->out_bufs; *out; out = &(*out)->next) {
+        /* void */
+    }
+
+    rc = response->input_filter(data, bytes);
+
+    ngx_http_llm_response_pass(response, *out);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_llm_response_pipe_filter(ngx_event_pipe_t *p, ngx_buf_t *buf)
+{
+    ngx_int_t                 rc;
+    ngx_chain_t             **out;
+    ngx_http_request_t       *r;
+    ngx_http_llm_ctx_t       *ctx;
+    ngx_http_llm_response_t  *response;
+
+    r = p->input_ctx;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
+    response = ctx->response;
+
+    out = p->in ? p->last_in : &p->in;
+
+    rc = response->pipe_filter(p, buf);
+
+    ngx_http_llm_response_pass(response, *out);
+
+    return rc;
+}
+
+
+static void
+ngx_http_llm_response_pass(ngx_http_llm_response_t *response, ngx_chain_t *in)
+{
+    for ( /* void */ ; in; in = in->next) {
+        (void) ngx_http_llm_mask(&response->mask, &response->secret,
+                                 in->buf->pos, in->buf->last);
+    }
+}

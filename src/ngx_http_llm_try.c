@@ -1,0 +1,380 @@
+
+/*
+ * Copyright (C) the NGINX LLM balancer authors
+ */
+
+
+#include "ngx_http_llm_try.h"
+#include "ngx_http_llm_error.h"
+#include "ngx_http_llm_route.h"
+
+
+/* an ill upstream gets one more key: the fault may be of a single server */
+
+#define NGX_HTTP_LLM_ILL_KEYS  2
+
+
+static ngx_int_t ngx_http_llm_try_create(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+static void ngx_http_llm_try_cleanup(void *data);
+static ngx_int_t ngx_http_llm_try_enter(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+static void ngx_http_llm_try_leave(ngx_http_llm_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_try_skip_models(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_try_skip(ngx_http_request_t *r,
+    ngx_http_llm_try_t *try, ngx_http_llm_pool_t *pool, ngx_uint_t key);
+
+
+ngx_int_t
+ngx_http_llm_try_reserve(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    ngx_int_t               rc;
+    ngx_http_llm_try_t     *try;
+    ngx_http_llm_target_t  *target;
+
+    if (ctx->try == NULL) {
+        if (ngx_http_llm_try_create(r, ctx) != NGX_OK
+            || ngx_http_llm_try_enter(r, ctx) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    try = ctx->try;
+
+    while (ctx->target < ctx->ntargets) {
+        target = &ctx->targets[ctx->target];
+
+        if (try->ill < NGX_HTTP_LLM_ILL_KEYS
+            && ngx_http_llm_path_door(&ctx->path, &target->upstream->site))
+        {
+            rc = ngx_http_llm_zone_acquire(&target->upstream->pool, try->skip,
+                                           &try->lease, &try->busy);
+            if (rc == NGX_ERROR) {
+                return NGX_ERROR;
+            }
+
+            if (rc == NGX_OK) {
+                try->reserved = 1;
+
+                ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                               "llm reserved key %ui of \"%V\", try %ui",
+                               try->lease.key, &target->upstream->name,
+                               try->begun + 1);
+                return NGX_OK;
+            }
+        }
+
+        ngx_http_llm_try_leave(ctx);
+
+        if (ngx_http_llm_try_enter(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    try->exhausted = 1;
+
+    return NGX_BUSY;
+}
+
+
+static ngx_int_t
+ngx_http_llm_try_create(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->try = ngx_pcalloc(r->pool, sizeof(ngx_http_llm_try_t));
+    if (ctx->try == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_llm_try_cleanup;
+    cln->data = ctx->try;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_llm_try_cleanup(void *data)
+{
+    ngx_http_llm_try_t *try = data;
+
+    ngx_http_llm_zone_release(&try->lease, try->reserved);
+}
+
+
+static ngx_int_t
+ngx_http_llm_try_enter(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    ngx_http_llm_target_t  *target;
+
+    if (ctx->target == ctx->ntargets) {
+        return NGX_OK;
+    }
+
+    target = &ctx->targets[ctx->target];
+
+    if (!target->upstream->model_sets) {
+        return NGX_OK;
+    }
+
+    return ngx_http_llm_try_skip_models(r, ctx);
+}
+
+
+static void
+ngx_http_llm_try_leave(ngx_http_llm_ctx_t *ctx)
+{
+    ngx_http_llm_try_t  *try;
+
+    try = ctx->try;
+
+    ctx->target++;
+
+    try->skip = NULL;
+    try->ill = 0;
+}
+
+
+ngx_int_t
+ngx_http_llm_try_move(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    ngx_http_llm_zone_release(&ctx->try->lease, 1);
+
+    ctx->try->reserved = 0;
+
+    ngx_http_llm_try_leave(ctx);
+
+    if (ngx_http_llm_try_enter(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_llm_try_reserve(r, ctx);
+}
+
+
+void
+ngx_http_llm_try_reset(ngx_http_llm_ctx_t *ctx)
+{
+    ngx_http_llm_zone_release(&ctx->try->lease, ctx->try->reserved);
+
+    ctx->target = 0;
+    ctx->try = NULL;
+}
+
+
+/* the keys whose models= does not name the one that is asked for */
+
+static ngx_int_t
+ngx_http_llm_try_skip_models(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    ngx_str_t              *pattern, model;
+    ngx_uint_t              i, n;
+    ngx_http_llm_key_t     *key;
+    ngx_http_llm_pool_t    *pool;
+    ngx_http_llm_target_t  *target;
+
+    target = &ctx->targets[ctx->target];
+    pool = &target->upstream->pool;
+
+    ngx_http_llm_route_model(ctx, target, &model);
+
+    if (model.len == 0) {
+        return NGX_OK;
+    }
+
+    for (i = 0; i < pool->nkeys; i++) {
+        key = &pool->keys[i];
+
+        if (key->models == NULL) {
+            continue;
+        }
+
+        pattern = key->models->elts;
+
+        for (n = 0; n < key->models->nelts; n++) {
+            if (ngx_http_llm_glob(&pattern[n], &model)) {
+                break;
+            }
+        }
+
+        if (n == key->models->nelts
+            && ngx_http_llm_try_skip(r, ctx->try, pool, i) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_try_skip(ngx_http_request_t *r, ngx_http_llm_try_t *try,
+    ngx_http_llm_pool_t *pool, ngx_uint_t key)
+{
+    if (try->skip == NULL) {
+        try->skip = ngx_pcalloc(r->pool, (pool->nkeys + 7) / 8);
+        if (try->skip == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    try->skip[key / 8] |= (u_char) (1 << key % 8);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_llm_try_begin(ngx_http_llm_ctx_t *ctx)
+{
+    ngx_str_t           *secrets;
+    ngx_uint_t           key;
+    ngx_http_llm_try_t  *try;
+
+    try = ctx->try;
+    key = try->lease.key;
+
+    try->reserved = 0;
+    try->begun++;
+
+    try->upstream = ctx->targets[ctx->target].upstream;
+    try->key_name = try->upstream->pool.keys[key].name;
+
+    secrets = try->upstream->secrets.elts;
+    try->secret = secrets[key];
+}
+
+
+void
+ngx_http_llm_try_repeat(ngx_http_llm_ctx_t *ctx)
+{
+    ctx->try->reserved = 1;
+    ctx->try->begun--;
+}
+
+
+void
+ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_judgement_t *judgement, ngx_uint_t status)
+{
+    ngx_uint_t                 changed;
+    ngx_http_llm_try_t        *try;
+    ngx_http_llm_lease_t      *lease;
+
+    try = ctx->try;
+    lease = &try->lease;
+
+    switch (judgement->verdict) {
+
+    case NGX_HTTP_LLM_WAIT:
+    case NGX_HTTP_LLM_FINISHED:
+
+        changed = ngx_http_llm_zone_put_out(lease,
+                                   judgement->verdict == NGX_HTTP_LLM_WAIT
+                                   ? NGX_HTTP_LLM_KEY_COOLING
+                                   : NGX_HTTP_LLM_KEY_FINISHED,
+                                   judgement->wait);
+
+        if (changed) {
+            ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                          "key \"%V\" of upstream \"%V\" is out for %Mms: "
+                          "%s, status %ui",
+                          &try->key_name, &try->upstream->name,
+                          judgement->wait,
+                          judgement->verdict == NGX_HTTP_LLM_WAIT
+                          ? "asked to wait" : "refused", status);
+        }
+
+        break;
+
+    case NGX_HTTP_LLM_ILL:
+        try->ill++;
+        break;
+    }
+
+    /* never the same key twice; without memory there is no other try at all */
+
+    if (judgement->verdict != NGX_HTTP_LLM_OK
+        && ngx_http_llm_try_skip(r, try, lease->pool, lease->key) != NGX_OK)
+    {
+        ctx->target = ctx->ntargets;
+    }
+
+    ngx_http_llm_zone_release(lease, 0);
+}
+
+
+ngx_int_t
+ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    time_t                retry;
+    ngx_int_t             status;
+    ngx_str_t            *upstream;
+    ngx_http_llm_busy_t  *busy;
+
+    busy = &ctx->try->busy;
+    upstream = &ctx->targets[ctx->ntargets - 1].upstream->name;
+    retry = (busy->retry + 999) / 1000;
+
+    if (busy->cooling || busy->full) {
+        status = ngx_http_llm_error(r, ctx, NGX_HTTP_TOO_MANY_REQUESTS,
+                                    "rate_limit_error", "rate_limit_exceeded",
+                                    "All keys of \"%V\" have reached a rate "
+                                    "limit.%s", upstream,
+                                    retry ? " Retry after the time that "
+                                            "Retry-After tells." : "");
+
+        ctx->error.retry_after = retry ? retry : 1;
+        ctx->error.no_retry = 1;
+
+    } else if (busy->finished) {
+        status = ngx_http_llm_error(r, ctx, NGX_HTTP_UNAUTHORIZED,
+                                    "authentication_error",
+                                    "provider_keys_refused",
+                                    "The gateway's provider keys were refused "
+                                    "by \"%V\"; yours is valid.", upstream);
+
+        ctx->error.no_retry = 1;
+
+    } else if (busy->skipped && ctx->try->begun == 0) {
+        status = ngx_http_llm_error(r, ctx, NGX_HTTP_NOT_FOUND,
+                                    "invalid_request_error", "model_not_found",
+                                    "No key of \"%V\" is for the model "
+                                    "\"%V\".", upstream, &ctx->model);
+
+        ctx->error.param = "\"model\"";
+
+    } else {
+        status = ngx_http_llm_error(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                    "server_error", "no_provider_key",
+                                    "No key of \"%V\" can be used at the "
+                                    "moment.", upstream);
+
+        ctx->error.no_retry = 1;
+    }
+
+    return status;
+}
+
+
+void
+ngx_http_llm_try_key_name(ngx_http_llm_ctx_t *ctx, ngx_str_t *name)
+{
+    ngx_http_llm_try_t    *try;
+    ngx_http_llm_lease_t  *lease;
+
+    try = ctx->try;
+    lease = &try->lease;
+
+    *name = try->reserved ? lease->pool->keys[lease->key].name
+                          : try->key_name;
+}

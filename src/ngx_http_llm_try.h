@@ -1,0 +1,83 @@
+
+/*
+ * Copyright (C) the NGINX LLM balancer authors
+ */
+
+
+/*
+ * The tries of one request: which key is taken, which have been, and whether
+ * there is another one.
+ *
+ * A try is reserved (a key is taken for it), then begun by the upstream room,
+ * then settled with a verdict.  The successor is reserved when the verdict is
+ * given, since nginx throws the answer away as soon as it means to retry.
+ */
+
+
+#ifndef _NGX_HTTP_LLM_TRY_H_INCLUDED_
+#define _NGX_HTTP_LLM_TRY_H_INCLUDED_
+
+
+#include "ngx_http_llm.h"
+#include "ngx_http_llm_verdict.h"
+
+
+typedef struct ngx_http_llm_try_s {
+    ngx_http_llm_lease_t       lease;
+    ngx_http_llm_busy_t        busy;      /* why there is no other key */
+    u_char                    *skip;      /* keys of this target not to take */
+    ngx_uint_t                 begun;     /* number of tries */
+    ngx_uint_t                 ill;       /* ill verdicts at this target */
+
+    /* of the last try that was begun */
+    ngx_http_llm_upstream_t   *upstream;
+    ngx_str_t                  key_name;
+    ngx_str_t                  secret;
+
+    unsigned                   reserved:1;
+    unsigned                   exhausted:1;  /* a successor was not found */
+} ngx_http_llm_try_t;
+
+
+/*
+ * Takes a key for the next try: of the current target, or of the next one in
+ * the chain.  NGX_OK; NGX_BUSY when there is none; NGX_ERROR.
+ */
+
+ngx_int_t ngx_http_llm_try_reserve(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+
+/* gives the reserved key back unused, and takes one of the next target */
+
+ngx_int_t ngx_http_llm_try_move(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+
+/* gives the reserved key back, and forgets where the request would go */
+
+void ngx_http_llm_try_reset(ngx_http_llm_ctx_t *ctx);
+
+/* the reserved key is being used */
+
+void ngx_http_llm_try_begin(ngx_http_llm_ctx_t *ctx);
+
+/* the try that runs did not reach anybody: it is the reserved one again */
+
+void ngx_http_llm_try_repeat(ngx_http_llm_ctx_t *ctx);
+
+/* ends the try that runs: reports its verdict and gives its key back */
+
+void ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_judgement_t *judgement, ngx_uint_t status);
+
+/* sets the answer when no key was to be had, and returns its status */
+
+ngx_int_t ngx_http_llm_try_refused(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+
+
+/* of the key that is reserved, or else of the last try; may be empty */
+
+void ngx_http_llm_try_key_name(ngx_http_llm_ctx_t *ctx, ngx_str_t *name);
+
+
+#endif /* _NGX_HTTP_LLM_TRY_H_INCLUDED_ */
