@@ -6,6 +6,7 @@
 
 #include "ngx_http_llm_conf.h"
 #include "ngx_http_llm_auth.h"
+#include "ngx_http_llm_directive.h"
 #include "ngx_http_llm_route.h"
 #include "ngx_http_llm_secret.h"
 #include "ngx_http_llm_upstream.h"
@@ -122,7 +123,7 @@ ngx_http_llm_providers(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* an upstream for a provider that has keys, or a base URL, in the environment */
+/* an upstream for a provider with keys, or a base URL, in the environment */
 
 static ngx_int_t
 ngx_http_llm_conf_implicit(ngx_conf_t *cf, ngx_http_llm_main_conf_t *lmcf,
@@ -218,6 +219,12 @@ ngx_http_llm_conf_implicit(ngx_conf_t *cf, ngx_http_llm_main_conf_t *lmcf,
     if (secrets.nelts == 0) {
         upstream->anonymous = 1;
     }
+
+    ngx_conf_log_error(NGX_LOG_NOTICE, cf, 0,
+                       "provider \"%V\": %ui key%s, %s://%V",
+                       &provider->name, secrets.nelts,
+                       (secrets.nelts == 1) ? "" : "s",
+                       upstream->ssl ? "https" : "http", &upstream->host);
 
     ngx_memzero(&params, sizeof(ngx_http_llm_key_t));
     params.weight = 1;
@@ -796,6 +803,78 @@ ngx_http_llm_balance(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* "listen" with what the environment says, so that no template is needed */
+
+char *
+ngx_http_llm_listen(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    u_char      *p;
+    ngx_int_t    rc;
+    ngx_str_t   *value, name, host, port, text;
+    ngx_uint_t   i, bare;
+
+    value = cf->args->elts;
+
+    ngx_str_null(&host);
+    ngx_str_null(&port);
+
+    for (i = 1; i < 3; i++) {
+
+        if (value[i].len <= 4 || ngx_strncmp(value[i].data, "env:", 4) != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid value \"%V\"", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        name.data = value[i].data + 4;
+        name.len = value[i].len - 4;
+
+        rc = ngx_http_llm_secret_env(cf, &name, (i == 1) ? &host : &port);
+
+        if (rc == NGX_ERROR) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (rc == NGX_DECLINED) {
+
+            if (ngx_process == NGX_PROCESS_SIGNALLER) {
+                return NGX_CONF_OK;
+            }
+
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" is not set",
+                               &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    rc = ngx_atoi(port.data, port.len);
+
+    if (rc < 1 || rc > 65535) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid port \"%V\" in "
+                           "\"%V\"", &port, &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    /* an IPv6 address as everybody but nginx writes it */
+
+    bare = host.data[0] != '['
+           && ngx_strlchr(host.data, host.data + host.len, ':') != NULL;
+
+    p = ngx_pnalloc(cf->pool, sizeof("listen []:;") - 1 + host.len + port.len);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    text.data = p;
+    text.len = ngx_sprintf(p, "listen %s%V%s:%V;", bare ? "[" : "", &host,
+                           bare ? "]" : "", &port)
+               - p;
+
+    return (ngx_http_llm_directive(cf, &text) == NGX_OK) ? NGX_CONF_OK
+                                                         : NGX_CONF_ERROR;
+}
+
+
 void *
 ngx_http_llm_conf_create_main(ngx_conf_t *cf)
 {
@@ -836,6 +915,16 @@ ngx_http_llm_conf_init_main(ngx_conf_t *cf, void *conf)
     ngx_http_llm_upstream_t  **upstreams;
 
     ngx_http_llm_conf_drop_replaced(lmcf);
+
+    if (lmcf->upstreams.nelts == 0
+        && lmcf->providers
+        && ngx_process != NGX_PROCESS_SIGNALLER)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no provider has keys in the environment (set "
+                      "OPENAI_API_KEYS, or that of another provider)");
+        return NGX_CONF_ERROR;
+    }
 
     if (lmcf->upstreams.nelts == 0 && lmcf->zone_size == 0) {
         return NGX_CONF_OK;

@@ -21,6 +21,7 @@ char *ngx_http_llm_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_llm_providers(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_llm_provider(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_llm_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_llm_listen(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_llm_balance(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 void *ngx_http_llm_conf_create_main(ngx_conf_t *cf);

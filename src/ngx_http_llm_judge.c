@@ -20,6 +20,7 @@ struct ngx_http_llm_judge_s {
     ngx_int_t                 (*reinit_request)(ngx_http_request_t *r);
 
     /* of the try that runs */
+    ngx_uint_t                  http_version;  /* of the client */
     ngx_uint_t                  status;        /* as the provider sent it */
     unsigned                    running:1;     /* not settled yet */
     unsigned                    head:1;        /* all headers are there */
@@ -77,6 +78,7 @@ ngx_http_llm_judge_start(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     judge = ctx->judge;
 
+    judge->http_version = r->http_version;
     judge->status = 0;
     judge->running = 1;
     judge->head = 0;
@@ -141,6 +143,14 @@ ngx_http_llm_judge_process_header(ngx_http_request_t *r)
         return NGX_OK;
     }
 #endif
+
+    if (u->headers_in.status_n == 0) {
+
+        /* nginx takes what is no HTTP for an answer by HTTP/0.9 */
+
+        r->http_version = judge->http_version;
+        return NGX_HTTP_UPSTREAM_INVALID_HEADER;
+    }
 
     judge->head = 1;
     judge->status = u->headers_in.status_n;

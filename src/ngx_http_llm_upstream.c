@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_llm_upstream.h"
+#include "ngx_http_llm_directive.h"
 #include "ngx_http_llm_error.h"
 #include "ngx_http_llm_handler.h"
 #include "ngx_http_llm_judge.h"
@@ -280,50 +281,25 @@ ngx_http_llm_upstream_create_srv_conf(ngx_conf_t *cf,
 }
 
 
-/* what an operator would write; "keepalive" has no other way in */
+/* what an operator would write */
 
 static ngx_int_t
 ngx_http_llm_upstream_keepalive(ngx_conf_t *cf)
 {
-    char             *rv;
-    ngx_buf_t         b;
-    ngx_uint_t        i;
-    ngx_conf_file_t   conf_file, *saved;
+    ngx_uint_t  i;
 
-    static u_char     text[] = "keepalive 64;";
+    static ngx_str_t  text = ngx_string("keepalive 64;");
 
     for (i = 0; cf->cycle->modules[i]; i++) {
         if (ngx_strcmp(cf->cycle->modules[i]->name,
                        "ngx_http_upstream_keepalive_module")
             == 0)
         {
-            break;
+            return ngx_http_llm_directive(cf, &text);
         }
     }
 
-    if (cf->cycle->modules[i] == NULL) {
-        return NGX_OK;
-    }
-
-    ngx_memzero(&conf_file, sizeof(ngx_conf_file_t));
-    ngx_memzero(&b, sizeof(ngx_buf_t));
-
-    b.start = text;
-    b.pos = text;
-    b.last = text + sizeof(text) - 1;
-    b.end = b.last;
-
-    conf_file.file.fd = NGX_INVALID_FILE;
-    conf_file.buffer = &b;
-
-    saved = cf->conf_file;
-    cf->conf_file = &conf_file;
-
-    rv = ngx_conf_parse(cf, NULL);
-
-    cf->conf_file = saved;
-
-    return (rv == NGX_CONF_OK) ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
 }
 
 

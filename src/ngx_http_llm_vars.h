@@ -11,7 +11,7 @@
 #include "ngx_http_llm.h"
 
 
-/* to be called in preconfiguration, so that maps and log formats can use them */
+/* in preconfiguration, so that maps and log formats can use them */
 
 ngx_int_t ngx_http_llm_vars_add(ngx_conf_t *cf);
 

@@ -319,8 +319,7 @@ ngx_http_llm_zone_add_generation(ngx_http_llm_zone_t *zone)
 
     if (zone->pools.nelts) {
         generation->pools = ngx_slab_calloc_locked(zone->shpool,
-                                               zone->pools.nelts
-                                               * sizeof(ngx_http_llm_pool_sh_t));
+                         zone->pools.nelts * sizeof(ngx_http_llm_pool_sh_t));
         if (generation->pools == NULL) {
             goto failed;
         }
