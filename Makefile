@@ -1,17 +1,20 @@
 NGINX_SRC ?= /usr/share/nginx/src
 OBJS = $(CURDIR)/objs
 MODULE = $(OBJS)/ngx_http_llm_balancer_module.so
+UNIT = $(OBJS)/unit/ngx_llm_unit_module.so
 
 CC_OPT = -g -O2 -Wall -Wextra -Werror -fPIC
 LD_OPT = -fPIC
 
 BUILD_PACKAGES = gcc libc6-dev make nginx nginx-dev libyajl-dev ca-certificates
+TEST_PACKAGES = perl procps curl openssl git valgrind python3 python3-venv \
+	node=nodejs npm=npm
 
 SOURCES = config ngx_http_llm_balancer_module.c \
 	$(wildcard src/*.c) $(wildcard src/*.h)
 
 
-.PHONY: all build run test clean packages test-packages
+.PHONY: all build run test unit sdk clean packages test-packages
 
 all: build
 
@@ -23,6 +26,10 @@ build: packages $(MODULE) $(OBJS)/llm-entrypoint
 
 packages:
 	@.ci/packages $(BUILD_PACKAGES)
+
+
+test-packages:
+	@.ci/packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 
 $(OBJS)/Makefile: config | packages
@@ -51,9 +58,56 @@ $(OBJS)/llm-entrypoint: docker/entrypoint.c src/ngx_http_llm_catalog.c \
 		$(CURDIR)/src/ngx_http_llm_catalog.c
 
 
+# tests of single rooms, as a module
+
+unit: $(UNIT)
+
+
+$(OBJS)/unit/Makefile: t/unit/config $(OBJS)/Makefile
+	@mkdir -p $(OBJS)/unit
+	@cd $(NGINX_SRC) && bash -c '. ./conf_flags; ./configure \
+		--with-cc-opt="$(CC_OPT)" --with-ld-opt="$(LD_OPT)" \
+		"$${NGX_CONF_FLAGS[@]}" --add-dynamic-module=$(CURDIR)/t/unit \
+		--builddir=$(OBJS)/unit' > $(OBJS)/unit.log 2>&1 \
+		|| { cat $(OBJS)/unit.log; exit 1; }
+
+
+$(UNIT): $(SOURCES) $(wildcard t/unit/*) $(OBJS)/unit/Makefile
+	@echo "building the unit tests"
+	@$(MAKE) -s -f $(OBJS)/unit/Makefile -C $(NGINX_SRC) modules
+
+
+# real clients, in folders of their own
+
+$(OBJS)/sdk/.python: t/sdk/requirements.txt
+	@echo "installing the clients of PyPI"
+	@mkdir -p $(OBJS)/sdk
+	@python3 -m venv $(OBJS)/sdk/venv
+	@$(OBJS)/sdk/venv/bin/pip install -q -r t/sdk/requirements.txt
+	@touch $@
+
+
+$(OBJS)/sdk/.node: t/sdk/package.json $(wildcard t/sdk/*.mjs)
+	@echo "installing the clients of npm"
+	@mkdir -p $(OBJS)/sdk
+	@cp t/sdk/package.json t/sdk/*.mjs $(OBJS)/sdk
+	@cd $(OBJS)/sdk && npm install --silent --no-audit --no-fund \
+		--no-package-lock
+	@touch $@
+
+
+sdk: $(OBJS)/sdk/.python $(OBJS)/sdk/.node
+
+
 run: build
 	@mkdir -p run
 	@exec $(OBJS)/llm-entrypoint conf.d run $(MODULE)
+
+
+# TESTS="t/round.t t/tls.t" runs some of them; PROVE="-v" tells more
+
+test: test-packages build unit sdk
+	@prove $(or $(PROVE),-j4) -It/lib $(or $(TESTS),t/)
 
 
 clean:

@@ -59,9 +59,11 @@ ngx_http_llm_mask(ngx_http_llm_mask_t *mask, ngx_str_t *secret, u_char *pos,
 
         if (n < secret->len) {
 
-            if (mask) {
-                mask->matched = n;
+            if (mask == NULL) {
+                return found;
             }
+
+            mask->matched = n;
 
             /* may be anything that begins alike, as all keys of a kind do */
 

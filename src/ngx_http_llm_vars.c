@@ -102,7 +102,7 @@ ngx_http_llm_vars_upstream(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     } else {
         lmcf = ngx_http_get_module_main_conf(r, ngx_http_llm_balancer_module);
 
-        if (lmcf->late == NULL || ctx) {
+        if (lmcf->late == NULL || ctx || r->header_sent) {
             v->not_found = 1;
             return NGX_OK;
         }

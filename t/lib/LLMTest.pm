@@ -714,7 +714,7 @@ sub chat {
 
 	my $text = delete $o{text} // 'Hello';
 	my $stream = delete $o{stream};
-	my $json = JSON::PP->new->allow_nonref;
+	my $json = JSON::PP->new->allow_nonref->utf8;
 
 	my $body = '{"messages":[{"role":"user","content":'
 		. $json->encode($text) . '}],"model":' . $json->encode($model)
@@ -727,7 +727,7 @@ sub chat {
 sub json {
 	my ($text) = @_;
 	$text = $text->{body} if ref $text;
-	return eval { JSON::PP->new->allow_nonref->decode($text) };
+	return eval { JSON::PP->new->allow_nonref->utf8->decode($text) };
 }
 
 ###############################################################################

@@ -318,7 +318,8 @@ sub render {
 	}
 
 	push @pieces, $a->{body} if defined $a->{body};
-	push @pieces, JSON::PP->new->canonical->encode($a->{json}) if $a->{json};
+	push @pieces, JSON::PP->new->canonical->utf8->encode($a->{json})
+		if $a->{json};
 
 	my %have = map { lc($headers[2 * $_]) => 1 } 0 .. @headers / 2 - 1;
 

@@ -1,0 +1,24 @@
+
+/*
+ * Copyright (C) the NGINX LLM balancer authors
+ */
+
+
+#ifndef _NGX_LLM_UNIT_H_INCLUDED_
+#define _NGX_LLM_UNIT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* one line of TAP */
+
+void ngx_llm_unit_ok(ngx_uint_t ok, const char *fmt, ...);
+
+void ngx_llm_unit_bodies(ngx_pool_t *pool);
+void ngx_llm_unit_select(ngx_pool_t *pool);
+void ngx_llm_unit_values(ngx_conf_t *cf);
+
+
+#endif /* _NGX_LLM_UNIT_H_INCLUDED_ */

@@ -1,0 +1,85 @@
+
+/*
+ * Copyright (C) the NGINX LLM balancer authors
+ */
+
+
+#include "ngx_llm_unit.h"
+
+
+static char *ngx_llm_unit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
+static ngx_command_t  ngx_llm_unit_commands[] = {
+
+    { ngx_string("llm_unit"),
+      NGX_MAIN_CONF|NGX_DIRECT_CONF|NGX_CONF_NOARGS,
+      ngx_llm_unit,
+      0,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_core_module_t  ngx_llm_unit_module_ctx = {
+    ngx_string("llm_unit"),
+    NULL,
+    NULL
+};
+
+
+ngx_module_t  ngx_llm_unit_module = {
+    NGX_MODULE_V1,
+    &ngx_llm_unit_module_ctx,              /* module context */
+    ngx_llm_unit_commands,                 /* module directives */
+    NGX_CORE_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_uint_t  ngx_llm_unit_number;
+
+
+void
+ngx_llm_unit_ok(ngx_uint_t ok, const char *fmt, ...)
+{
+    u_char   *p, line[1024];
+    va_list   args;
+
+    p = ngx_slprintf(line, line + sizeof(line), "%sok %ui - ", ok ? "" : "not ",
+                     ++ngx_llm_unit_number);
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(p, line + sizeof(line) - 1, fmt, args);
+    va_end(args);
+
+    *p++ = LF;
+
+    (void) ngx_write_fd(ngx_stdout, line, p - line);
+}
+
+
+static char *
+ngx_llm_unit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    u_char  *p, line[64];
+
+    ngx_llm_unit_select(cf->pool);
+    ngx_llm_unit_values(cf);
+    ngx_llm_unit_bodies(cf->pool);
+
+    p = ngx_sprintf(line, "1..%ui" "\n", ngx_llm_unit_number);
+
+    (void) ngx_write_fd(ngx_stdout, line, p - line);
+
+    return NGX_CONF_OK;
+}
