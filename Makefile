@@ -53,7 +53,8 @@ $(MODULE): $(SOURCES) $(OBJS)/Makefile
 $(OBJS)/llm-entrypoint: docker/entrypoint.c src/ngx_http_llm_catalog.c \
 		src/ngx_http_llm_catalog.h $(OBJS)/Makefile
 	@cd $(NGINX_SRC) && gcc -g -O2 -Wall -Wextra -Werror \
-		-Wno-unused-parameter -I src/core -I src/event -I src/os/unix \
+		-Wno-unused-parameter -I src/core -I src/event \
+		-I src/event/modules -I src/event/quic -I src/os/unix \
 		-I $(OBJS) -o $@ $(CURDIR)/docker/entrypoint.c \
 		$(CURDIR)/src/ngx_http_llm_catalog.c
 

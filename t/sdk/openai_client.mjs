@@ -2,7 +2,10 @@
 
 // What an application does with the openai package; results as one JSON.
 
+import { File } from "node:buffer";
 import OpenAI, { toFile } from "openai";
+
+globalThis.File ??= File; // Node 18 has it, but not as a global
 
 const client = new OpenAI({
   baseURL: process.env.LLM_BASE_URL,
