@@ -78,4 +78,10 @@ extern ngx_module_t  ngx_http_proxy_module;
          ngx_http_conf_get_module_loc_conf(cf, ngx_http_proxy_module))
 
 
+/* newer versions have the structure without a context, too */
+
+#define ngx_http_llm_conf_has_ssl(conf)                                       \
+    ((conf)->ssl != NULL && (conf)->ssl->ctx != NULL)
+
+
 #endif /* _NGX_HTTP_LLM_COMPAT_H_INCLUDED_ */

@@ -1189,7 +1189,9 @@ ngx_http_llm_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    if (conf->upstream && conf->upstream->ssl && ucf->ssl == NULL) {
+    if (conf->upstream && conf->upstream->ssl
+        && !ngx_http_llm_conf_has_ssl(ucf))
+    {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"proxy_pass http://%V\" for the base URL "
                       "\"https://%V\" in location \"%V\"",

@@ -519,7 +519,7 @@ ngx_http_llm_upstream_transport(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     if (upstream->ssl) {
         ngx_str_set(&u->schema, "https://");
 
-        if (u->conf->ssl == NULL) {
+        if (!ngx_http_llm_conf_has_ssl(u->conf)) {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "upstream \"%V\" needs \"proxy_pass https://\" "
                           "in this location", &upstream->name);
