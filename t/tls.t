@@ -191,8 +191,19 @@ is(json(get('/health'))->{unhealthy_count}, 0, 'no key is to blame');
 
 $t->stop();
 
-my ($out, $ok) = $t->test_config($t->read_file('nginx.conf')
-	=~ s/(proxy_pass) https:\/\/one;/$1 http:\/\/one;/r);
+# a location that cannot speak TLS at all
+
+$t->balancer(location => 'proxy_pass http://one;', http => <<'EOF');
+
+    upstream one {
+        llm_provider custom base=https://one.example/v1;
+        server 127.0.0.1:8443;
+        llm_key sk-one;
+    }
+
+EOF
+
+my ($out, $ok) = $t->test_config();
 ok(!$ok && $out =~ m!"proxy_pass http://one" for the base URL!,
 	'plain proxy_pass for a TLS base');
 

@@ -409,14 +409,16 @@ sub _gone {
 }
 
 
-# "nginx -t" with a configuration: its output, and whether it passed
+# "nginx -t" with a configuration, or with nginx.conf: its output, and whether
+# it passed
 
 sub test_config {
 	my ($self, $content, %env) = @_;
 
 	local %ENV = (%ENV, %env);
 
-	$self->write_file_expand('test.conf', $content) if defined $content;
+	$self->write_file_expand('test.conf', $content
+		// $self->read_file('nginx.conf'));
 
 	my $out = `$NGINX -t -p $self->{_dir}/ -c $self->{_dir}/test.conf 2>&1`;
 
