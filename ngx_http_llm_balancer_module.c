@@ -8,8 +8,11 @@
 #include "src/ngx_http_llm_auth.h"
 #include "src/ngx_http_llm_body.h"
 #include "src/ngx_http_llm_conf.h"
+#include "src/ngx_http_llm_env.h"
 #include "src/ngx_http_llm_filter.h"
 #include "src/ngx_http_llm_handler.h"
+#include "src/ngx_http_llm_key.h"
+#include "src/ngx_http_llm_provider.h"
 #include "src/ngx_http_llm_route.h"
 #include "src/ngx_http_llm_vars.h"
 

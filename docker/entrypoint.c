@@ -187,6 +187,7 @@ llm_demo(void)
 {
     int             i, port;
     char            key[sizeof("sk-demo-") + 2 * 12], base[64], text[16];
+    const char     *shown;
     unsigned char   random[12];
 
     port = llm_free_port();
@@ -205,7 +206,16 @@ llm_demo(void)
                         random[i]);
     }
 
-    llm_default("LITELLM_MASTER_KEY", key);
+    /* a generated key is there to be shown, somebody's own is not */
+
+    shown = key;
+
+    if (llm_is_set("LITELLM_MASTER_KEY", strlen("LITELLM_MASTER_KEY"))) {
+        shown = "your LITELLM_MASTER_KEY";
+
+    } else {
+        (void) setenv("LITELLM_MASTER_KEY", key, 1);
+    }
 
     (void) snprintf(text, sizeof(text), "%d", port);
     (void) setenv("LLM_DEMO_PORT", text, 1);
@@ -227,7 +237,7 @@ llm_demo(void)
            "log below\ntells which keys had to be passed by.  For your own "
            "keys set\nOPENAI_API_KEYS=key1,key2 (or GEMINI_API_KEYS, "
            "MISTRAL_API_KEYS, ...) and\nLITELLM_MASTER_KEY.\n\n",
-           getenv("HOST"), getenv("PORT"), getenv("LITELLM_MASTER_KEY"));
+           getenv("HOST"), getenv("PORT"), shown);
 
     (void) fflush(stdout);
 

@@ -5,8 +5,7 @@
 
 
 /*
- * Directives for upstreams and their keys, and what holds the levels of the
- * configuration together.
+ * What holds the levels of the configuration together.
  */
 
 
@@ -18,11 +17,6 @@
 
 
 char *ngx_http_llm_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_llm_providers(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_llm_provider(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_llm_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_llm_listen(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_llm_balance(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 void *ngx_http_llm_conf_create_main(ngx_conf_t *cf);
 char *ngx_http_llm_conf_init_main(ngx_conf_t *cf, void *conf);

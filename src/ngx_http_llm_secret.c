@@ -12,17 +12,47 @@
 #define NGX_HTTP_LLM_SECRET_MAX_FILE  (1024 * 1024)
 
 
+static ngx_int_t ngx_http_llm_secret_variable(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *text, ngx_uint_t *file);
 static ngx_int_t ngx_http_llm_secret_file(ngx_conf_t *cf, ngx_str_t *path,
     ngx_str_t *text);
+static ngx_uint_t ngx_http_llm_secret_trim(ngx_str_t *item);
 static ngx_int_t ngx_http_llm_secret_check(ngx_str_t *item);
 
 
 ngx_int_t
 ngx_http_llm_secret_env(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *text)
 {
+    ngx_int_t   rc;
+    ngx_uint_t  file;
+
+    rc = ngx_http_llm_secret_variable(cf, name, text, &file);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    while (text->len && (text->data[text->len - 1] == LF
+                         || text->data[text->len - 1] == CR))
+    {
+        text->len--;
+    }
+
+    (void) ngx_http_llm_secret_trim(text);
+
+    return text->len ? NGX_OK : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_llm_secret_variable(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *text,
+    ngx_uint_t *file)
+{
     char       *value;
     u_char     *p, *variable;
     ngx_str_t   path;
+
+    *file = 0;
 
     variable = ngx_pnalloc(cf->temp_pool, name->len + sizeof("_FILE"));
     if (variable == NULL) {
@@ -53,6 +83,8 @@ ngx_http_llm_secret_env(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *text)
     if (value == NULL || *value == '\0') {
         return NGX_DECLINED;
     }
+
+    *file = 1;
 
     path.data = (u_char *) value;
     path.len = ngx_strlen(value);
@@ -150,7 +182,7 @@ ngx_http_llm_secret_read(ngx_conf_t *cf, ngx_str_t *source, ngx_array_t *keys)
         name.data = source->data + 4;
         name.len = source->len - 4;
 
-        rc = ngx_http_llm_secret_env(cf, &name, &text);
+        rc = ngx_http_llm_secret_variable(cf, &name, &text, &lines);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -260,29 +292,7 @@ ngx_http_llm_secret_split(ngx_str_t *text, ngx_uint_t lines, ngx_array_t *keys,
             item.len--;
         }
 
-        trimmed = 0;
-
-        while (item.len && (item.data[0] == ' ' || item.data[0] == '\t')) {
-            item.data++;
-            item.len--;
-            trimmed = 1;
-        }
-
-        while (item.len && (item.data[item.len - 1] == ' '
-                            || item.data[item.len - 1] == '\t'))
-        {
-            item.len--;
-            trimmed = 1;
-        }
-
-        if (item.len > 1
-            && (item.data[0] == '"' || item.data[0] == '\'')
-            && item.data[item.len - 1] == item.data[0])
-        {
-            item.data++;
-            item.len -= 2;
-            trimmed = 1;
-        }
+        trimmed = ngx_http_llm_secret_trim(&item);
 
         if (item.len == 0) {
 
@@ -326,6 +336,41 @@ ngx_http_llm_secret_split(ngx_str_t *text, ngx_uint_t lines, ngx_array_t *keys,
     }
 
     return NGX_OK;
+}
+
+
+/* blanks, and a pair of quotes, around an item */
+
+static ngx_uint_t
+ngx_http_llm_secret_trim(ngx_str_t *item)
+{
+    ngx_uint_t  trimmed;
+
+    trimmed = 0;
+
+    while (item->len && (item->data[0] == ' ' || item->data[0] == '\t')) {
+        item->data++;
+        item->len--;
+        trimmed = 1;
+    }
+
+    while (item->len && (item->data[item->len - 1] == ' '
+                         || item->data[item->len - 1] == '\t'))
+    {
+        item->len--;
+        trimmed = 1;
+    }
+
+    if (item->len > 1
+        && (item->data[0] == '"' || item->data[0] == '\'')
+        && item->data[item->len - 1] == item->data[0])
+    {
+        item->data++;
+        item->len -= 2;
+        trimmed = 1;
+    }
+
+    return trimmed;
 }
 
 

@@ -28,8 +28,9 @@ typedef struct {
 
 /*
  * Value of an environment variable, or the content of the file that the
- * variable NAME_FILE names.  NGX_DECLINED: neither is set, or both are empty;
- * NGX_ERROR: the file cannot be read, which is logged.
+ * variable NAME_FILE names, less blanks and quotes around it.  NGX_DECLINED:
+ * neither is set, or it is empty; NGX_ERROR: the file cannot be read, which is
+ * logged.
  */
 
 ngx_int_t ngx_http_llm_secret_env(ngx_conf_t *cf, ngx_str_t *name,

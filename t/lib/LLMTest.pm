@@ -68,7 +68,10 @@ sub new {
 	# what the shell of a developer has set must not change a test
 
 	delete $ENV{$_} for grep {
-		/_API_KEYS?(_FILE)?$|_API_BASE$|_BASE_URL$|^LLM_|^LITELLM_|^HF_/
+		/_API_KEYS?(_FILE)?$|_API_BASE$|_BASE_URL$|_PROXY$|_proxy$
+		|^(LLM|LITELLM|HF|OPENAI|AWS|AZURE|GOOGLE|VERTEX|REDIS|UI)/x
+		|| /^(DATABASE_URL|STORE_MODEL_IN_DB|SSL_VERIFY|CONFIG_FILE_PATH
+		|SERVER_ROOT_PATH|VERCEL_OIDC_TOKEN|HOST|PORT|NUM_WORKERS)$/x
 	} keys %ENV;
 
 	return $self;
