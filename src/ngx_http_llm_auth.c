@@ -6,6 +6,7 @@
 
 #include "ngx_http_llm_auth.h"
 #include "ngx_http_llm_error.h"
+#include "ngx_http_llm_headers.h"
 #include "ngx_http_llm_secret.h"
 
 
@@ -145,27 +146,20 @@ ngx_http_llm_auth(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 static void
 ngx_http_llm_auth_collect(ngx_http_request_t *r, ngx_str_t *credentials)
 {
-    ngx_str_t         *key;
-    ngx_uint_t         i;
-    ngx_list_part_t   *part;
-    ngx_table_elt_t   *h;
+    ngx_str_t               *key;
+    ngx_table_elt_t         *h;
+    ngx_http_llm_headers_t   headers;
 
-    part = &r->headers_in.headers.part;
-    h = part->elts;
+    ngx_http_llm_headers_start(&headers, &r->headers_in.headers);
 
-    for (i = 0; /* void */ ; i++) {
+    for ( ;; ) {
+        h = ngx_http_llm_headers_next(&headers);
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
+        if (h == NULL) {
+            break;
         }
 
-        ngx_http_llm_auth_header(&h[i], credentials);
+        ngx_http_llm_auth_header(h, credentials);
     }
 
     key = &credentials[NGX_HTTP_LLM_CREDENTIAL_QUERY];

@@ -6,6 +6,7 @@
 
 #include "ngx_http_llm_body.h"
 #include "ngx_http_llm_error.h"
+#include "ngx_http_llm_headers.h"
 
 
 typedef struct {
@@ -184,34 +185,25 @@ ngx_http_llm_body_start(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 static ngx_table_elt_t *
 ngx_http_llm_body_encoding(ngx_http_request_t *r)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t         *h;
+    ngx_http_llm_headers_t   headers;
 
-    part = &r->headers_in.headers.part;
-    h = part->elts;
+    ngx_http_llm_headers_start(&headers, &r->headers_in.headers);
 
-    for (i = 0; /* void */ ; i++) {
+    for ( ;; ) {
+        h = ngx_http_llm_headers_next(&headers);
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return NULL;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
+        if (h == NULL) {
+            return NULL;
         }
 
-        if (h[i].key.len == sizeof("content-encoding") - 1
-            && ngx_strncmp(h[i].lowcase_key, "content-encoding", h[i].key.len)
-               == 0
-            && !(h[i].value.len == sizeof("identity") - 1
-                 && ngx_strncasecmp(h[i].value.data, (u_char *) "identity",
-                                    h[i].value.len)
+        if (ngx_http_llm_headers_is(h, "content-encoding")
+            && !(h->value.len == sizeof("identity") - 1
+                 && ngx_strncasecmp(h->value.data, (u_char *) "identity",
+                                    h->value.len)
                     == 0))
         {
-            return &h[i];
+            return h;
         }
     }
 }

@@ -6,6 +6,7 @@
 
 #include "ngx_http_llm_filter.h"
 #include "ngx_http_llm_error.h"
+#include "ngx_http_llm_headers.h"
 #include "ngx_http_llm_try.h"
 
 
@@ -277,40 +278,33 @@ ngx_http_llm_filter_add(ngx_http_request_t *r, const char *name,
 static void
 ngx_http_llm_filter_remove(ngx_http_request_t *r, const char *names)
 {
-    u_char            low[32];
-    ngx_str_t         name;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    u_char                   low[32];
+    ngx_str_t                name;
+    ngx_table_elt_t         *h;
+    ngx_http_llm_headers_t   headers;
 
     name.data = low;
 
-    part = &r->headers_out.headers.part;
-    h = part->elts;
+    ngx_http_llm_headers_start(&headers, &r->headers_out.headers);
 
-    for (i = 0; /* void */ ; i++) {
+    for ( ;; ) {
+        h = ngx_http_llm_headers_next(&headers);
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
+        if (h == NULL) {
+            break;
         }
 
         /* not every module sets lowcase_key here */
 
-        if (h[i].hash == 0 || h[i].key.len > sizeof(low)) {
+        if (h->hash == 0 || h->key.len > sizeof(low)) {
             continue;
         }
 
-        ngx_strlow(low, h[i].key.data, h[i].key.len);
-        name.len = h[i].key.len;
+        ngx_strlow(low, h->key.data, h->key.len);
+        name.len = h->key.len;
 
         if (ngx_http_llm_catalog_has(names, &name)) {
-            h[i].hash = 0;
+            h->hash = 0;
         }
     }
 }

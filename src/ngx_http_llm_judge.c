@@ -6,6 +6,7 @@
 
 #include "ngx_http_llm_judge.h"
 #include "ngx_http_llm_error.h"
+#include "ngx_http_llm_headers.h"
 #include "ngx_http_llm_response.h"
 #include "ngx_http_llm_try.h"
 
@@ -214,10 +215,9 @@ static void
 ngx_http_llm_judge_facts(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     ngx_http_llm_judgement_t *judgement)
 {
-    ngx_uint_t             i;
-    ngx_list_part_t       *part;
-    ngx_table_elt_t       *h;
-    ngx_http_llm_facts_t   facts;
+    ngx_table_elt_t         *h;
+    ngx_http_llm_facts_t     facts;
+    ngx_http_llm_headers_t   headers;
 
     ngx_memzero(&facts, sizeof(ngx_http_llm_facts_t));
 
@@ -225,33 +225,21 @@ ngx_http_llm_judge_facts(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
     if (facts.status >= NGX_HTTP_BAD_REQUEST) {
 
-        part = &r->upstream->headers_in.headers.part;
-        h = part->elts;
+        ngx_http_llm_headers_start(&headers,
+                                   &r->upstream->headers_in.headers);
 
-        for (i = 0; /* void */ ; i++) {
+        for ( ;; ) {
+            h = ngx_http_llm_headers_next(&headers);
 
-            if (i >= part->nelts) {
-                if (part->next == NULL) {
-                    break;
-                }
-
-                part = part->next;
-                h = part->elts;
-                i = 0;
+            if (h == NULL) {
+                break;
             }
 
-            if (h[i].key.len == sizeof("retry-after") - 1
-                && ngx_strncmp(h[i].lowcase_key, "retry-after", h[i].key.len)
-                   == 0)
-            {
-                facts.retry_after = &h[i].value;
+            if (ngx_http_llm_headers_is(h, "retry-after")) {
+                facts.retry_after = &h->value;
 
-            } else if (h[i].key.len == sizeof("retry-after-ms") - 1
-                       && ngx_strncmp(h[i].lowcase_key, "retry-after-ms",
-                                      h[i].key.len)
-                          == 0)
-            {
-                facts.retry_after_ms = &h[i].value;
+            } else if (ngx_http_llm_headers_is(h, "retry-after-ms")) {
+                facts.retry_after_ms = &h->value;
             }
         }
     }

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_llm_response.h"
+#include "ngx_http_llm_headers.h"
 #include "ngx_http_llm_try.h"
 
 
@@ -107,27 +108,20 @@ ngx_http_llm_response_streams(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 static void
 ngx_http_llm_response_mask_headers(ngx_http_request_t *r, ngx_str_t *secret)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t         *h;
+    ngx_http_llm_headers_t   headers;
 
-    part = &r->upstream->headers_in.headers.part;
-    h = part->elts;
+    ngx_http_llm_headers_start(&headers, &r->upstream->headers_in.headers);
 
-    for (i = 0; /* void */ ; i++) {
+    for ( ;; ) {
+        h = ngx_http_llm_headers_next(&headers);
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
+        if (h == NULL) {
+            break;
         }
 
-        (void) ngx_http_llm_mask(NULL, secret, h[i].value.data,
-                                 h[i].value.data + h[i].value.len);
+        (void) ngx_http_llm_mask(NULL, secret, h->value.data,
+                                 h->value.data + h->value.len);
     }
 }
 

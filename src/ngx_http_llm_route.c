@@ -6,6 +6,7 @@
 
 #include "ngx_http_llm_route.h"
 #include "ngx_http_llm_error.h"
+#include "ngx_http_llm_headers.h"
 
 
 typedef struct {
@@ -611,28 +612,19 @@ ngx_http_llm_route_shape(ngx_http_llm_main_conf_t *lmcf, ngx_uint_t shape)
 static ngx_uint_t
 ngx_http_llm_route_title(ngx_http_request_t *r)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t         *h;
+    ngx_http_llm_headers_t   headers;
 
-    part = &r->headers_in.headers.part;
-    h = part->elts;
+    ngx_http_llm_headers_start(&headers, &r->headers_in.headers);
 
-    for (i = 0; /* void */ ; i++) {
+    for ( ;; ) {
+        h = ngx_http_llm_headers_next(&headers);
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return 0;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
+        if (h == NULL) {
+            return 0;
         }
 
-        if (h[i].key.len == sizeof("x-title") - 1
-            && ngx_strncmp(h[i].lowcase_key, "x-title", h[i].key.len) == 0)
-        {
+        if (ngx_http_llm_headers_is(h, "x-title")) {
             return 1;
         }
     }

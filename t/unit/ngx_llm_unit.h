@@ -12,9 +12,10 @@
 #include <ngx_core.h>
 
 
-/* one line of TAP */
+/* TAP: a line a test, and at the end how many there were */
 
 void ngx_llm_unit_ok(ngx_uint_t ok, const char *fmt, ...);
+void ngx_llm_unit_plan(void);
 
 void ngx_llm_unit_bodies(ngx_pool_t *pool);
 void ngx_llm_unit_select(ngx_pool_t *pool);

@@ -46,40 +46,14 @@ ngx_module_t  ngx_llm_unit_module = {
 };
 
 
-static ngx_uint_t  ngx_llm_unit_number;
-
-
-void
-ngx_llm_unit_ok(ngx_uint_t ok, const char *fmt, ...)
-{
-    u_char   *p, line[1024];
-    va_list   args;
-
-    p = ngx_slprintf(line, line + sizeof(line), "%sok %ui - ", ok ? "" : "not ",
-                     ++ngx_llm_unit_number);
-
-    va_start(args, fmt);
-    p = ngx_vslprintf(p, line + sizeof(line) - 1, fmt, args);
-    va_end(args);
-
-    *p++ = LF;
-
-    (void) ngx_write_fd(ngx_stdout, line, p - line);
-}
-
-
 static char *
 ngx_llm_unit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    u_char  *p, line[64];
-
     ngx_llm_unit_select(cf->pool);
     ngx_llm_unit_values(cf);
     ngx_llm_unit_bodies(cf->pool);
 
-    p = ngx_sprintf(line, "1..%ui" "\n", ngx_llm_unit_number);
-
-    (void) ngx_write_fd(ngx_stdout, line, p - line);
+    ngx_llm_unit_plan();
 
     return NGX_CONF_OK;
 }
