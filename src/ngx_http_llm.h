@@ -17,7 +17,7 @@
 #include "ngx_http_llm_compat.h"
 #include "ngx_http_llm_catalog.h"
 #include "ngx_http_llm_digest.h"
-#include "ngx_http_llm_json.h"
+#include "ngx_http_llm_fields.h"
 #include "ngx_http_llm_multipart.h"
 #include "ngx_http_llm_path.h"
 #include "ngx_http_llm_zone.h"
@@ -123,7 +123,7 @@ typedef struct {
     ngx_str_t                         credential;  /* the key it presented */
 
     /* the body */
-    ngx_http_llm_json_t              *json;
+    ngx_http_llm_fields_t            *fields;
     ngx_http_llm_multipart_t         *multipart;
     ngx_http_llm_field_t             *field;       /* model, if it has one */
     ngx_str_t                         model;       /* as it was asked for */

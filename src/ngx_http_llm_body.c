@@ -75,8 +75,8 @@ ngx_http_llm_body_feed(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
     rc = NGX_OK;
 
-    if (ctx->json) {
-        rc = ngx_http_llm_json_feed(ctx->json, data, len);
+    if (ctx->fields) {
+        rc = ngx_http_llm_fields_feed(ctx->fields, data, len);
 
     } else if (ctx->multipart) {
         rc = ngx_http_llm_multipart_feed(ctx->multipart, data, len);
@@ -94,7 +94,7 @@ ngx_http_llm_body_invalid(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     return ngx_http_llm_error(r, ctx, NGX_HTTP_BAD_REQUEST,
                               "invalid_request_error", "invalid_body",
-                              ctx->json
+                              ctx->fields
                               ? "The request body is not valid JSON: one "
                                 "object is expected, and nothing behind it."
                               : "The request body is not a complete "
@@ -164,9 +164,9 @@ ngx_http_llm_body_start(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     }
 
     if (json) {
-        ctx->json = ngx_http_llm_json_create(r->pool);
+        ctx->fields = ngx_http_llm_fields_create(r->pool);
 
-        return ctx->json ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return ctx->fields ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     rc = ngx_http_llm_multipart_create(r->pool, &type, &ctx->multipart);
@@ -216,9 +216,9 @@ ngx_http_llm_body_finish(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     rc = NGX_OK;
 
-    if (ctx->json) {
-        rc = ngx_http_llm_json_finish(ctx->json);
-        ctx->field = &ctx->json->model;
+    if (ctx->fields) {
+        rc = ngx_http_llm_fields_finish(ctx->fields);
+        ctx->field = &ctx->fields->model;
 
     } else if (ctx->multipart) {
         rc = ngx_http_llm_multipart_finish(ctx->multipart);

@@ -9,13 +9,6 @@
 #include <yajl/yajl_parse.h>
 
 
-typedef enum {
-    NGX_HTTP_LLM_JSON_NONE = 0,
-    NGX_HTTP_LLM_JSON_MODEL,
-    NGX_HTTP_LLM_JSON_STREAM
-} ngx_http_llm_json_key_e;
-
-
 static void ngx_http_llm_json_cleanup(void *data);
 static int ngx_http_llm_json_null(void *ctx);
 static int ngx_http_llm_json_boolean(void *ctx, int value);
@@ -27,7 +20,20 @@ static int ngx_http_llm_json_map_key(void *ctx, const unsigned char *text,
     size_t len);
 static int ngx_http_llm_json_start_array(void *ctx);
 static int ngx_http_llm_json_end(void *ctx);
-static int ngx_http_llm_json_scalar(ngx_http_llm_json_t *json);
+static int ngx_http_llm_json_scalar(ngx_http_llm_json_t *json,
+    ngx_uint_t type, const char *text, size_t len);
+static int ngx_http_llm_json_value(ngx_http_llm_json_t *json, ngx_uint_t type,
+    const char *text, size_t len);
+static ngx_uint_t ngx_http_llm_json_complete(ngx_http_llm_json_t *json,
+    ngx_uint_t path, ngx_uint_t type);
+static void ngx_http_llm_json_element(ngx_http_llm_json_t *json);
+static void ngx_http_llm_json_descend(ngx_http_llm_json_t *json,
+    ngx_uint_t array);
+static uint64_t ngx_http_llm_json_match(ngx_http_llm_json_t *json,
+    uint64_t mask, ngx_uint_t depth, const char *name, size_t len);
+
+#define ngx_http_llm_json_position(json)                                      \
+    ((json)->offset + (off_t) yajl_get_bytes_consumed((json)->parser))
 
 
 /* numbers as text: yajl would refuse those that do not fit into 64 bits */
@@ -48,8 +54,11 @@ static yajl_callbacks  ngx_http_llm_json_callbacks = {
 
 
 ngx_http_llm_json_t *
-ngx_http_llm_json_create(ngx_pool_t *pool)
+ngx_http_llm_json_create(ngx_pool_t *pool,
+    const ngx_http_llm_json_path_t *paths, ngx_uint_t wrapped,
+    ngx_http_llm_json_pt handler, void *data)
 {
+    ngx_uint_t            i, n;
     ngx_pool_cleanup_t   *cln;
     ngx_http_llm_json_t  *json;
 
@@ -66,7 +75,26 @@ ngx_http_llm_json_create(ngx_pool_t *pool)
     cln->handler = ngx_http_llm_json_cleanup;
     cln->data = json;
 
-    json->pool = pool;
+    json->paths = paths;
+    json->wrapped = wrapped;
+    json->handler = handler;
+    json->data = data;
+
+    for (i = 0; paths[i].names[0]; i++) {
+
+        if (ngx_strcmp(paths[i].names[0], "**") == 0) {
+            json->anywhere |= (uint64_t) 1 << i;
+            continue;
+        }
+
+        for (n = 0; paths[i].names[n + 1]; n++) { /* void */ }
+
+        if (ngx_strcmp(paths[i].names[n], "**") == 0) {
+            json->below |= (uint64_t) 1 << i;
+        }
+
+        json->levels[1].mask |= (uint64_t) 1 << i;
+    }
 
     json->parser = yajl_alloc(&ngx_http_llm_json_callbacks, NULL, json);
     if (json->parser == NULL) {
@@ -121,63 +149,31 @@ ngx_http_llm_json_finish(ngx_http_llm_json_t *json)
 static int
 ngx_http_llm_json_null(void *ctx)
 {
-    return ngx_http_llm_json_scalar(ctx);
+    return ngx_http_llm_json_scalar(ctx, NGX_HTTP_LLM_JSON_NULL, NULL, 0);
 }
 
 
 static int
 ngx_http_llm_json_boolean(void *ctx, int value)
 {
-    ngx_http_llm_json_t *json = ctx;
-
-    if (json->key == NGX_HTTP_LLM_JSON_STREAM) {
-        json->stream = value;
-        json->key = NGX_HTTP_LLM_JSON_NONE;
-    }
-
-    return ngx_http_llm_json_scalar(json);
+    return ngx_http_llm_json_scalar(ctx, value ? NGX_HTTP_LLM_JSON_TRUE
+                                               : NGX_HTTP_LLM_JSON_FALSE,
+                                    NULL, 0);
 }
 
 
 static int
 ngx_http_llm_json_number(void *ctx, const char *text, size_t len)
 {
-    return ngx_http_llm_json_scalar(ctx);
+    return ngx_http_llm_json_scalar(ctx, NGX_HTTP_LLM_JSON_NUMBER, text, len);
 }
 
 
 static int
 ngx_http_llm_json_string(void *ctx, const unsigned char *text, size_t len)
 {
-    ngx_http_llm_json_t *json = ctx;
-
-    ngx_http_llm_field_t  *model;
-
-    if (json->key != NGX_HTTP_LLM_JSON_MODEL) {
-        return ngx_http_llm_json_scalar(json);
-    }
-
-    json->key = NGX_HTTP_LLM_JSON_NONE;
-
-    model = &json->model;
-    model->end = json->offset + yajl_get_bytes_consumed(json->parser);
-
-    if (len > NGX_HTTP_LLM_MAX_MODEL) {
-        model->state = NGX_HTTP_LLM_FIELD_OTHER;
-        return 1;
-    }
-
-    model->value.data = ngx_pnalloc(json->pool, len ? len : 1);
-    if (model->value.data == NULL) {
-        return 0;
-    }
-
-    ngx_memcpy(model->value.data, text, len);
-
-    model->value.len = len;
-    model->state = NGX_HTTP_LLM_FIELD_STRING;
-
-    return 1;
+    return ngx_http_llm_json_scalar(ctx, NGX_HTTP_LLM_JSON_STRING,
+                                    (const char *) text, len);
 }
 
 
@@ -186,11 +182,20 @@ ngx_http_llm_json_start_map(void *ctx)
 {
     ngx_http_llm_json_t *json = ctx;
 
-    (void) ngx_http_llm_json_scalar(json);
+    if (json->depth == 0) {
+        json->depth = 1;
+        json->open = ngx_http_llm_json_position(json);
 
-    if (json->depth++ == 0) {
-        json->open = json->offset + yajl_get_bytes_consumed(json->parser);
+        return 1;
     }
+
+    ngx_http_llm_json_element(json);
+
+    if (!ngx_http_llm_json_value(json, NGX_HTTP_LLM_JSON_OBJECT, NULL, 0)) {
+        return 0;
+    }
+
+    ngx_http_llm_json_descend(json, 0);
 
     return 1;
 }
@@ -201,19 +206,23 @@ ngx_http_llm_json_map_key(void *ctx, const unsigned char *text, size_t len)
 {
     ngx_http_llm_json_t *json = ctx;
 
-    if (json->depth != 1) {
-        return 1;
+    ngx_uint_t  depth;
+
+    depth = json->depth;
+    json->start = ngx_http_llm_json_position(json);
+
+    if (depth == 1) {
+        json->members++;
     }
 
-    json->members++;
+    json->mask = (depth <= NGX_HTTP_LLM_JSON_DEPTH)
+                 ? ngx_http_llm_json_match(json, json->levels[depth].mask,
+                                           depth - 1, (const char *) text, len)
+                 : json->levels[NGX_HTTP_LLM_JSON_DEPTH].mask & json->below;
 
-    if (len == 5 && ngx_strncmp(text, "model", 5) == 0) {
-        json->key = NGX_HTTP_LLM_JSON_MODEL;
-        json->model.start = json->offset
-                            + yajl_get_bytes_consumed(json->parser);
-
-    } else if (len == 6 && ngx_strncmp(text, "stream", 6) == 0) {
-        json->key = NGX_HTTP_LLM_JSON_STREAM;
+    if (json->anywhere) {
+        json->mask |= ngx_http_llm_json_match(json, json->anywhere, 1,
+                                              (const char *) text, len);
     }
 
     return 1;
@@ -226,12 +235,23 @@ ngx_http_llm_json_start_array(void *ctx)
     ngx_http_llm_json_t *json = ctx;
 
     if (json->depth == 0) {
+
+        if (!json->wrapped) {
+            return 0;
+        }
+
+        json->wrapped = 0;
+
+        return 1;
+    }
+
+    ngx_http_llm_json_element(json);
+
+    if (!ngx_http_llm_json_value(json, NGX_HTTP_LLM_JSON_ARRAY, NULL, 0)) {
         return 0;
     }
 
-    (void) ngx_http_llm_json_scalar(json);
-
-    json->depth++;
+    ngx_http_llm_json_descend(json, 1);
 
     return 1;
 }
@@ -242,25 +262,195 @@ ngx_http_llm_json_end(void *ctx)
 {
     ngx_http_llm_json_t *json = ctx;
 
-    json->depth--;
+    if (json->depth) {
+        json->depth--;
+    }
 
     return 1;
 }
 
 
-/* a value that is not what the key before it should have */
-
 static int
-ngx_http_llm_json_scalar(ngx_http_llm_json_t *json)
+ngx_http_llm_json_scalar(ngx_http_llm_json_t *json, ngx_uint_t type,
+    const char *text, size_t len)
 {
-    if (json->key == NGX_HTTP_LLM_JSON_MODEL) {
-        json->model.state = NGX_HTTP_LLM_FIELD_OTHER;
-
-    } else if (json->key == NGX_HTTP_LLM_JSON_STREAM) {
-        json->stream = 0;
+    if (json->depth == 0) {
+        return 0;
     }
 
-    json->key = NGX_HTTP_LLM_JSON_NONE;
+    ngx_http_llm_json_element(json);
 
-    return json->depth != 0;
+    if (!ngx_http_llm_json_value(json, type, text, len)) {
+        return 0;
+    }
+
+    json->mask = 0;
+
+    return 1;
+}
+
+
+/* tells of a value by all paths that end here */
+
+static int
+ngx_http_llm_json_value(ngx_http_llm_json_t *json, ngx_uint_t type,
+    const char *text, size_t len)
+{
+    uint64_t                    mask;
+    ngx_uint_t                  i;
+    ngx_http_llm_json_value_t   value;
+
+    if (json->mask == 0) {
+        return 1;
+    }
+
+    value.type = type;
+    value.text.data = (u_char *) text;
+    value.text.len = len;
+    value.start = json->start;
+    value.end = ngx_http_llm_json_position(json);
+
+    for (i = 0, mask = json->mask; mask; i++, mask >>= 1) {
+
+        if (!(mask & 1)) {
+            continue;
+        }
+
+        if (!(json->anywhere >> i & 1)
+            && !ngx_http_llm_json_complete(json, i, type))
+        {
+            continue;
+        }
+
+        value.path = i;
+
+        if (json->handler(json->data, &value) != NGX_OK) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* whether a path that led to a value ends there */
+
+static ngx_uint_t
+ngx_http_llm_json_complete(ngx_http_llm_json_t *json, ngx_uint_t path,
+    ngx_uint_t type)
+{
+    ngx_uint_t   n;
+    const char  *const *names;
+
+    names = json->paths[path].names;
+
+    for (n = 0; n < json->depth && names[n]; n++) { /* void */ }
+
+    if (json->below >> path & 1) {
+        return type < NGX_HTTP_LLM_JSON_OBJECT
+               && (names[n] == NULL || names[n + 1] == NULL);
+    }
+
+    return n == json->depth && names[n] == NULL;
+}
+
+
+/* a value that has no name, but a number */
+
+static void
+ngx_http_llm_json_element(ngx_http_llm_json_t *json)
+{
+    char                        name[4];
+    ngx_http_llm_json_level_t  *level;
+
+    if (json->depth > NGX_HTTP_LLM_JSON_DEPTH) {
+
+        /* it may have a name as well: that is not known any more */
+
+        json->mask &= json->anywhere;
+        json->mask |= json->levels[NGX_HTTP_LLM_JSON_DEPTH].mask & json->below;
+
+        return;
+    }
+
+    level = &json->levels[json->depth];
+
+    if (!level->array) {
+        return;
+    }
+
+    name[0] = '[';
+    name[1] = (char) ('0' + ngx_min(level->index, 10));
+    name[2] = ']';
+
+    level->index++;
+
+    json->start = ngx_http_llm_json_position(json);
+    json->mask = ngx_http_llm_json_match(json, level->mask, json->depth - 1,
+                                         name, 3)
+                 | ngx_http_llm_json_match(json, level->mask, json->depth - 1,
+                                           "[]", 2);
+}
+
+
+static void
+ngx_http_llm_json_descend(ngx_http_llm_json_t *json, ngx_uint_t array)
+{
+    ngx_http_llm_json_level_t  *level;
+
+    json->mask &= ~json->anywhere;
+
+    if (++json->depth > NGX_HTTP_LLM_JSON_DEPTH) {
+        return;
+    }
+
+    level = &json->levels[json->depth];
+
+    level->mask = json->mask;
+    level->index = 0;
+    level->array = array;
+}
+
+
+/* those of the paths that go on with the name */
+
+static uint64_t
+ngx_http_llm_json_match(ngx_http_llm_json_t *json, uint64_t mask,
+    ngx_uint_t depth, const char *name, size_t len)
+{
+    uint64_t     found;
+    ngx_uint_t   i, n;
+    const char  *const *names;
+
+    found = 0;
+
+    for (i = 0; mask; i++, mask >>= 1) {
+
+        if (!(mask & 1)) {
+            continue;
+        }
+
+        names = json->paths[i].names;
+
+        for (n = 0; n < depth && names[n]; n++) { /* void */ }
+
+        if (names[n] == NULL) {
+
+            /* it ended above, which only one that takes all below goes past */
+
+            if (json->below >> i & 1) {
+                found |= (uint64_t) 1 << i;
+            }
+
+            continue;
+        }
+
+        if ((ngx_strncmp(names[n], name, len) == 0 && names[n][len] == '\0')
+            || (json->below >> i & 1 && names[n + 1] == NULL))
+        {
+            found |= (uint64_t) 1 << i;
+        }
+    }
+
+    return found;
 }

@@ -15,7 +15,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_http_llm_json.h"
+#include "ngx_http_llm_fields.h"
 
 
 /* RFC 2046 allows 70 characters */

@@ -575,7 +575,7 @@ ngx_http_llm_request_body(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
         return NGX_OK;
     }
 
-    if (ctx->json) {
+    if (ctx->fields) {
         return ngx_http_llm_request_json(r, ctx, req);
     }
 
@@ -637,14 +637,14 @@ ngx_http_llm_request_json(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
     if (field->state == NGX_HTTP_LLM_FIELD_ABSENT) {
 
-        if (ctx->json->members) {
+        if (ctx->fields->json->members) {
             *p++ = ',';
         }
 
         text.len = p - text.data;
 
-        return ngx_http_llm_request_splice(r, req, in, ctx->json->open,
-                                           ctx->json->open, &text);
+        return ngx_http_llm_request_splice(r, req, in, ctx->fields->json->open,
+                                           ctx->fields->json->open, &text);
     }
 
     text.len = p - text.data;

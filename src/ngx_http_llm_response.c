@@ -71,7 +71,7 @@ ngx_http_llm_response_streams(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     u = r->upstream;
 
-    if (ctx->json && ctx->json->stream) {
+    if (ctx->fields && ctx->fields->stream) {
         return 1;
     }
 

@@ -157,28 +157,123 @@ check(ngx_llm_unit_body_t *body, ngx_int_t rc, ngx_http_llm_field_t *field)
 static ngx_uint_t
 feed_json(ngx_llm_unit_body_t *body, ngx_int_t cut)
 {
-    size_t                len, n, step;
-    u_char               *text;
-    ngx_int_t             rc;
-    ngx_http_llm_json_t  *json;
+    size_t                  len, n, step;
+    u_char                 *text;
+    ngx_int_t               rc;
+    ngx_http_llm_fields_t  *fields;
 
     text = (u_char *) body->text;
     len = ngx_strlen(text);
 
-    json = ngx_http_llm_json_create(pool);
+    fields = ngx_http_llm_fields_create(pool);
     rc = NGX_OK;
 
     for (n = 0; n < len && rc == NGX_OK; n += step) {
         step = (cut == -1) ? 1 : (n == 0 && cut) ? (size_t) cut : len - n;
-        rc = ngx_http_llm_json_feed(json, text + n, step);
+        rc = ngx_http_llm_fields_feed(fields, text + n, step);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_llm_fields_finish(fields);
+    }
+
+    return check(body, rc, &fields->model)
+           && (rc != NGX_OK || fields->stream == body->stream);
+}
+
+
+/* what is found is written as "path:text " */
+
+static const ngx_http_llm_json_path_t  paths[] = {
+    { { "error", "code", NULL } },
+    { { "error", NULL } },
+    { { "d", "[]", "x", NULL } },
+    { { "m", "[1]", "**", NULL } },
+    { { "**", "id", NULL } },
+    { { "a", "b", "c", "d", "e", "f", NULL } },
+    { { NULL } }
+};
+
+static struct {
+    const char  *text;
+    ngx_uint_t   wrapped;
+    ngx_int_t    rc;
+    const char  *found;
+} searches[] = {
+
+    { "{\"error\":{\"code\":\"c\",\"x\":{\"code\":1}},\"code\":2}", 0, NGX_OK,
+      "1:{ 0:c " },
+
+    { "[{\"error\":\"e\"},{\"error\":3}]", 1, NGX_OK, "1:e 1:3 " },
+    { "[{\"error\":\"e\"}]", 0, NGX_DECLINED, "" },
+    { "[[{\"error\":\"e\"}]]", 1, NGX_DECLINED, "" },
+    { "[1]", 1, NGX_DECLINED, "" },
+
+    { "{\"d\":[{\"x\":1},[{\"x\":2}],{\"x\":3,\"y\":{\"x\":4}},\"x\"]}", 0,
+      NGX_OK, "2:1 2:3 " },
+
+    { "{\"m\":[0,{\"r\":\"u\",\"c\":[{\"t\":[[[[[\"deep\"]]]]]}]},2]}", 0,
+      NGX_OK, "3:u 3:deep " },
+
+    { "{\"m\":[\"p\",\"q\",\"r\"]}", 0, NGX_OK, "3:q " },
+    { "{\"m\":\"p\"}", 0, NGX_OK, "" },
+
+    { "{\"id\":1,\"q\":[{\"z\":[[[[[[[{\"id\":\"n\"}]]]]]]]}],"
+      "\"y\":{\"id\":2}}", 0, NGX_OK, "4:1 4:n 4:2 " },
+
+    { "{\"a\":{\"b\":{\"c\":{\"d\":{\"e\":{\"f\":1,\"g\":{\"f\":2}}}}}}}",
+      0, NGX_OK, "5:1 " },
+
+    { "{\"error\":{\"code\":\"c\",\"mess", 0, NGX_DECLINED, "1:{ 0:c " },
+
+    { NULL, 0, 0, NULL }
+};
+
+
+static ngx_int_t
+found(void *data, ngx_http_llm_json_value_t *value)
+{
+    u_char **p = data;
+
+    *p = ngx_sprintf(*p, "%ui:", value->path);
+
+    if (value->type == NGX_HTTP_LLM_JSON_OBJECT) {
+        *(*p)++ = '{';
+    }
+
+    *p = ngx_sprintf(*p, "%V ", &value->text);
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+search(ngx_uint_t i, size_t step)
+{
+    size_t                len, n;
+    u_char               *text, *p, buf[128];
+    ngx_int_t             rc;
+    ngx_http_llm_json_t  *json;
+
+    p = buf;
+    text = (u_char *) searches[i].text;
+    len = ngx_strlen(text);
+
+    json = ngx_http_llm_json_create(pool, paths, searches[i].wrapped, found,
+                                    &p);
+    rc = NGX_OK;
+
+    for (n = 0; n < len && rc == NGX_OK; n += step) {
+        rc = ngx_http_llm_json_feed(json, text + n, ngx_min(step, len - n));
     }
 
     if (rc == NGX_OK) {
         rc = ngx_http_llm_json_finish(json);
     }
 
-    return check(body, rc, &json->model)
-           && (rc != NGX_OK || json->stream == body->stream);
+    *p = '\0';
+
+    return rc == searches[i].rc && ngx_strcmp(buf, searches[i].found) == 0;
 }
 
 
@@ -303,10 +398,31 @@ masks(void)
 }
 
 
+static void
+finds(void)
+{
+    ngx_uint_t  i, bad;
+    size_t      step;
+
+    for (i = 0; searches[i].text; i++) {
+
+        bad = 0;
+
+        for (step = 1; step < 80; step++) {
+            bad += !search(i, step);
+        }
+
+        ngx_llm_unit_ok(bad == 0, "json: finds in %s", searches[i].text);
+    }
+}
+
+
 void
 ngx_llm_unit_bodies(ngx_pool_t *p)
 {
     pool = p;
+
+    finds();
 
     everywhere("json", jsons, feed_json);
     everywhere("multipart", forms, feed_form);
