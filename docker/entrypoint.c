@@ -50,6 +50,16 @@ main(int argc, char *const *argv)
     llm_default("PORT", LLM_DEFAULT_PORT);
     llm_default("NUM_WORKERS", LLM_DEFAULT_WORKERS);
 
+    if (strcmp(getenv("NUM_WORKERS"), "auto") != 0
+        && (atoi(getenv("NUM_WORKERS")) < 1
+            || strspn(getenv("NUM_WORKERS"), "0123456789")
+               != strlen(getenv("NUM_WORKERS"))))
+    {
+        fprintf(stderr, "llm-entrypoint: NUM_WORKERS is \"%s\", a number "
+                "from 1 or \"auto\" is expected\n", getenv("NUM_WORKERS"));
+        return 1;
+    }
+
     demo = !llm_has_provider();
 
     if (demo) {
@@ -152,12 +162,43 @@ llm_is_set(const char *name, size_t len)
 }
 
 
+/* what nginx's command line and the demo need is taken out of its file here */
+
 static void
 llm_default(const char *name, const char *value)
 {
-    if (!llm_is_set(name, strlen(name))) {
-        (void) setenv(name, value, 1);
+    char         variable[128], text[256];
+    FILE        *file;
+    const char  *path;
+
+    path = getenv(name);
+
+    if (path && *path) {
+        return;
     }
+
+    (void) snprintf(variable, sizeof(variable), "%s_FILE", name);
+
+    path = getenv(variable);
+    file = (path && *path) ? fopen(path, "r") : NULL;
+
+    if (path && *path && file == NULL) {
+        fprintf(stderr, "llm-entrypoint: %s: \"%s\": %s\n", variable, path,
+                strerror(errno));
+        exit(1);
+    }
+
+    if (file && fgets(text, sizeof(text), file)) {
+        text[strcspn(text, " \t\r\n")] = '\0';
+        value = text[0] ? text : value;
+    }
+
+    if (file) {
+        (void) fclose(file);
+    }
+
+    (void) unsetenv(variable);
+    (void) setenv(name, value, 1);
 }
 
 

@@ -46,6 +46,7 @@ typedef struct {
     ngx_uint_t                        model_sets;  /* a key has models= */
 
     ngx_http_upstream_srv_conf_t     *uscf;
+    ngx_uint_t                        naddrs;      /* 1 if it is not known */
     ngx_http_upstream_init_pt         original_init_upstream;
     ngx_http_upstream_init_peer_pt    original_init_peer;
 
@@ -53,6 +54,7 @@ typedef struct {
     unsigned                          verify:1;
     unsigned                          anonymous:1;   /* auth=none */
     unsigned                          addressed:1;   /* has addresses */
+    unsigned                          unresolved:1;  /* or would, by name */
     unsigned                          balanced:1;    /* llm_balance was given */
 } ngx_http_llm_upstream_t;
 
@@ -120,7 +122,8 @@ typedef struct {
 
     ngx_http_llm_upstream_t          *forced;      /* by the configuration */
     ngx_str_t                         client;      /* name of its key */
-    ngx_str_t                         credential;  /* the key it presented */
+    ngx_str_t                        *credentials; /* all that it presented */
+    ngx_uint_t                        ncredentials;
 
     /* the body */
     ngx_http_llm_fields_t            *fields;

@@ -41,10 +41,13 @@ static ngx_http_llm_place_t  ngx_http_llm_places[] = {
 };
 
 
-static void ngx_http_llm_auth_collect(ngx_http_request_t *r,
+static ngx_int_t ngx_http_llm_auth_collect(ngx_http_request_t *r,
     ngx_str_t *credentials);
 static void ngx_http_llm_auth_header(ngx_table_elt_t *h,
     ngx_str_t *credentials);
+static ngx_int_t ngx_http_llm_auth_query(ngx_http_request_t *r,
+    ngx_str_t *key);
+static void ngx_http_llm_auth_hide(ngx_str_t *text, ngx_str_t *argument);
 static void ngx_http_llm_auth_scheme(ngx_str_t *value);
 static void ngx_http_llm_auth_websocket(ngx_str_t *value,
     ngx_str_t *credential);
@@ -74,18 +77,29 @@ ngx_http_llm_auth_anonymous(ngx_http_llm_loc_conf_t *llcf)
 ngx_int_t
 ngx_http_llm_auth(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
-    ngx_str_t                 credentials[NGX_HTTP_LLM_CREDENTIALS];
-    ngx_uint_t                i, given;
-    ngx_http_llm_client_t    *client;
+    ngx_str_t                *credentials, *presented;
+    ngx_uint_t                i;
+    ngx_http_llm_client_t    *client, *found;
     ngx_http_llm_loc_conf_t  *llcf;
 
     llcf = ctx->conf;
 
-    ngx_memzero(credentials, sizeof(credentials));
+    /* one more for a password, which stands encoded in another one */
 
-    ngx_http_llm_auth_collect(r, credentials);
+    credentials = ngx_pcalloc(r->pool, (2 * NGX_HTTP_LLM_CREDENTIALS + 1)
+                                       * sizeof(ngx_str_t));
+    if (credentials == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-    given = 0;
+    if (ngx_http_llm_auth_collect(r, credentials) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    presented = credentials + NGX_HTTP_LLM_CREDENTIALS;
+
+    ctx->credentials = presented;
+    found = NULL;
 
     for (i = 0; i < NGX_HTTP_LLM_CREDENTIALS; i++) {
 
@@ -93,7 +107,7 @@ ngx_http_llm_auth(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
             continue;
         }
 
-        given = 1;
+        presented[ctx->ncredentials++] = credentials[i];
 
         if (llcf->clients == NULL) {
             continue;
@@ -105,14 +119,18 @@ ngx_http_llm_auth(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
             && i == NGX_HTTP_LLM_CREDENTIAL_AUTHORIZATION
             && ngx_http_llm_auth_basic(r->pool, &credentials[i]) == NGX_OK)
         {
+            presented[ctx->ncredentials++] = credentials[i];
             client = ngx_http_llm_auth_find(llcf, &credentials[i]);
         }
 
-        if (client) {
-            ctx->client = client->name;
-            ctx->credential = credentials[i];
-            return NGX_OK;
+        if (found == NULL) {
+            found = client;
         }
+    }
+
+    if (found) {
+        ctx->client = found->name;
+        return NGX_OK;
     }
 
     if (llcf->clients == NULL && llcf->anonymous == 1) {
@@ -125,10 +143,10 @@ ngx_http_llm_auth(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     }
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  given ? "client sent a key that is not known"
-                        : "client sent no key");
+                  ctx->ncredentials ? "client sent a key that is not known"
+                                    : "client sent no key");
 
-    if (given) {
+    if (ctx->ncredentials) {
         return ngx_http_llm_error(r, ctx, NGX_HTTP_UNAUTHORIZED,
                                   "authentication_error", "invalid_api_key",
                                   "Incorrect API key provided. Use a key of "
@@ -143,10 +161,9 @@ ngx_http_llm_auth(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 }
 
 
-static void
+static ngx_int_t
 ngx_http_llm_auth_collect(ngx_http_request_t *r, ngx_str_t *credentials)
 {
-    ngx_str_t               *key;
     ngx_table_elt_t         *h;
     ngx_http_llm_headers_t   headers;
 
@@ -162,12 +179,68 @@ ngx_http_llm_auth_collect(ngx_http_request_t *r, ngx_str_t *credentials)
         ngx_http_llm_auth_header(h, credentials);
     }
 
-    key = &credentials[NGX_HTTP_LLM_CREDENTIAL_QUERY];
+    return ngx_http_llm_auth_query(r,
+                                 &credentials[NGX_HTTP_LLM_CREDENTIAL_QUERY]);
+}
 
-    if (r->args.len
-        && ngx_http_arg(r, (u_char *) "key", 3, key) != NGX_OK)
+
+/*
+ * nginx writes the request line into every line of its error log: the key is
+ * overwritten there, and wherever else nginx keeps the arguments.
+ */
+
+static ngx_int_t
+ngx_http_llm_auth_query(ngx_http_request_t *r, ngx_str_t *key)
+{
+    u_char     *dst, *src;
+    ngx_str_t   value, argument;
+
+    if (r->args.len == 0
+        || ngx_http_arg(r, (u_char *) "key", 3, &value) != NGX_OK
+        || value.len == 0)
     {
-        ngx_str_null(key);
+        return NGX_OK;
+    }
+
+    dst = ngx_pnalloc(r->pool, value.len);
+    argument.len = sizeof("key=") - 1 + value.len;
+    argument.data = ngx_pnalloc(r->pool, argument.len);
+
+    if (dst == NULL || argument.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(argument.data, value.data - (sizeof("key=") - 1), argument.len);
+
+    src = value.data;
+    key->data = dst;
+    ngx_unescape_uri(&dst, &src, value.len, 0);
+    key->len = dst - key->data;
+
+    ngx_http_llm_auth_hide(&r->args, &argument);
+    ngx_http_llm_auth_hide(&r->unparsed_uri, &argument);
+    ngx_http_llm_auth_hide(&r->request_line, &argument);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_llm_auth_hide(ngx_str_t *text, ngx_str_t *argument)
+{
+    size_t   name;
+    u_char  *p, *last;
+
+    name = sizeof("key=") - 1;
+    last = text->data + text->len;
+
+    for (p = text->data; p && p < last; /* void */ ) {
+        p = memmem(p, last - p, argument->data, argument->len);
+
+        if (p) {
+            ngx_memset(p + name, '*', argument->len - name);
+            p += argument->len;
+        }
     }
 }
 

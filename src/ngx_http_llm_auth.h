@@ -29,7 +29,7 @@ ngx_uint_t ngx_http_llm_auth_anonymous(ngx_http_llm_loc_conf_t *llcf);
 
 /*
  * Looks for the client's key in all places where one can be, and sets
- * ctx->client and ctx->credential.  NGX_OK, or the status to answer with.
+ * ctx->client and ctx->credentials.  NGX_OK, or the status to answer with.
  */
 
 ngx_int_t ngx_http_llm_auth(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx);

@@ -95,8 +95,8 @@ ngx_http_llm_body_invalid(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     return ngx_http_llm_error(r, ctx, NGX_HTTP_BAD_REQUEST,
                               "invalid_request_error", "invalid_body",
                               ctx->fields
-                              ? "The request body is not valid JSON: one "
-                                "object is expected, and nothing behind it."
+                              ? "The request body is not one JSON object "
+                                "with nothing behind it."
                               : "The request body is not a complete "
                                 "multipart/form-data body.");
 }

@@ -417,13 +417,7 @@ ngx_http_llm_judge_final(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     try = ctx->try;
 
     if (verdict == NGX_HTTP_LLM_FINISHED) {
-        (void) ngx_http_llm_error(r, ctx, NGX_HTTP_UNAUTHORIZED,
-                                  "authentication_error",
-                                  "provider_keys_refused",
-                                  "The gateway's provider keys were refused "
-                                  "by \"%V\"; yours is valid.",
-                                  &try->upstream->name);
-        ctx->error.no_retry = 1;
+        (void) ngx_http_llm_try_refused(r, ctx);
         ctx->replace = 1;
 
     } else if (ctx->judge->status >= NGX_HTTP_INTERNAL_SERVER_ERROR
@@ -505,6 +499,13 @@ ngx_http_llm_judge_end(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
             ngx_http_llm_try_repeat(ctx);
             return state;
         }
+    }
+
+    if (!u->request_sent
+        && ngx_http_llm_judge_may_retry(r, ctx, mask)
+        && ngx_http_llm_try_unreached(ctx) == NGX_OK)
+    {
+        return state;
     }
 
     /* a head without the rest of its body is judged by what is known */

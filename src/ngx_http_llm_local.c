@@ -283,6 +283,10 @@ ngx_http_llm_local_keys(ngx_http_request_t *r, ngx_http_llm_local_list_t *list,
 
             ngx_http_llm_zone_info(&upstreams[i]->pool, n, &info);
 
+            if (upstreams[i]->unresolved) {
+                info.state = NGX_HTTP_LLM_KEY_DOWN;
+            }
+
             if ((info.state == NGX_HTTP_LLM_KEY_USABLE) != healthy) {
                 continue;
             }

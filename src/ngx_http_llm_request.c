@@ -202,6 +202,13 @@ ngx_http_llm_request_head(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
     dst = ngx_http_llm_request_lines(ctx, req, start, &p, last);
 
+    if (p < last && ngx_http_llm_request_has_key(ctx, p, last)) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "\"proxy_set_body\" has the client's key in it, which "
+                      "is not for upstream \"%V\"", &upstream->name);
+        return NGX_DECLINED;
+    }
+
     if (ngx_http_llm_request_has_key(ctx, start, dst)) {
         req->leaks = 1;
         p = line;
@@ -485,9 +492,7 @@ ngx_http_llm_request_args(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
         len = end - p;
 
-        if (len == 0
-            || (len >= 4 && ngx_strncasecmp(p, (u_char *) "key=", 4) == 0))
-        {
+        if (len == 0) {
             continue;
         }
 
@@ -496,7 +501,10 @@ ngx_http_llm_request_args(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
         ngx_unescape_uri(&to, &from, len, 0);
 
-        if (ngx_http_llm_request_has_key(ctx, plain, to)) {
+        if ((to - plain >= 4
+             && ngx_strncasecmp(plain, (u_char *) "key=", 4) == 0)
+            || ngx_http_llm_request_has_key(ctx, plain, to))
+        {
             continue;
         }
 
@@ -525,13 +533,21 @@ static ngx_uint_t
 ngx_http_llm_request_has_key(ngx_http_llm_ctx_t *ctx, u_char *pos,
     u_char *last)
 {
-    ngx_str_t  *key;
+    ngx_str_t   *key;
+    ngx_uint_t   i;
 
-    key = &ctx->credential;
+    key = ctx->credentials;
 
-    return key->len >= NGX_HTTP_LLM_MIN_CREDENTIAL
-           && (size_t) (last - pos) >= key->len
-           && memmem(pos, last - pos, key->data, key->len) != NULL;
+    for (i = 0; i < ctx->ncredentials; i++) {
+        if (key[i].len >= NGX_HTTP_LLM_MIN_CREDENTIAL
+            && (size_t) (last - pos) >= key[i].len
+            && memmem(pos, last - pos, key[i].data, key[i].len) != NULL)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

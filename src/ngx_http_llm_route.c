@@ -489,6 +489,17 @@ ngx_http_llm_route(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         return ngx_http_llm_route_to(r, ctx, upstream);
     }
 
+    if (model.len == 0 && ctx->field && ctx->path.inference) {
+        (void) ngx_http_llm_error(r, ctx, NGX_HTTP_BAD_REQUEST,
+                                  "invalid_request_error", "model_required",
+                                  "The request names no model: put its name "
+                                  "into \"model\" of the body.");
+
+        ctx->error.param = "\"model\"";
+
+        return ctx->error.status;
+    }
+
     if (model.len == 0) {
         return ngx_http_llm_error(r, ctx, NGX_HTTP_NOT_FOUND,
                                   "invalid_request_error", "model_required",

@@ -47,10 +47,11 @@ ngx_http_llm_try_reserve(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         target = &ctx->targets[ctx->target];
 
         if (try->ill < NGX_HTTP_LLM_ILL_KEYS
+            && !target->upstream->unresolved
             && ngx_http_llm_path_door(&ctx->path, &target->upstream->site))
         {
             rc = ngx_http_llm_zone_acquire(&target->upstream->pool, try->skip,
-                                           &try->lease, &try->busy);
+                                           &try->lease);
             if (rc == NGX_ERROR) {
                 return NGX_ERROR;
             }
@@ -140,6 +141,7 @@ ngx_http_llm_try_leave(ngx_http_llm_ctx_t *ctx)
 
     try->skip = NULL;
     try->ill = 0;
+    try->unreached = 0;
 }
 
 
@@ -262,6 +264,24 @@ ngx_http_llm_try_repeat(ngx_http_llm_ctx_t *ctx)
 }
 
 
+ngx_int_t
+ngx_http_llm_try_unreached(ngx_http_llm_ctx_t *ctx)
+{
+    ngx_http_llm_try_t  *try;
+
+    try = ctx->try;
+
+    if (++try->unreached < try->upstream->naddrs) {
+        ngx_http_llm_try_repeat(ctx);
+        return NGX_OK;
+    }
+
+    try->ill = NGX_HTTP_LLM_ILL_KEYS;
+
+    return NGX_DECLINED;
+}
+
+
 void
 ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     ngx_http_llm_judgement_t *judgement, ngx_uint_t status)
@@ -316,48 +336,89 @@ ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 ngx_int_t
 ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
-    time_t                retry;
-    ngx_int_t             status;
-    ngx_str_t            *upstream;
-    ngx_http_llm_busy_t  *busy;
+    time_t                   retry;
+    ngx_int_t                status;
+    ngx_str_t               *name;
+    ngx_uint_t               begun, unresolved;
+    ngx_http_llm_try_t      *try;
+    ngx_http_llm_busy_t      busy;
+    ngx_http_llm_target_t   *target;
 
-    busy = &ctx->try->busy;
-    upstream = &ctx->targets[ctx->ntargets - 1].upstream->name;
-    retry = (busy->retry + 999) / 1000;
+    try = ctx->try;
+    begun = try->begun;
+    unresolved = 0;
 
-    if (busy->cooling || busy->full) {
+    ngx_memzero(&busy, sizeof(ngx_http_llm_busy_t));
+
+    /* of all that it might have gone to, the keys that are for its model */
+
+    for (ctx->target = 0; ctx->target < ctx->ntargets; /* void */ ) {
+        target = &ctx->targets[ctx->target];
+
+        try->skip = NULL;
+
+        if (ngx_http_llm_try_enter(r, ctx) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (target->upstream->unresolved) {
+            unresolved++;
+
+        } else if (ngx_http_llm_path_door(&ctx->path,
+                                          &target->upstream->site))
+        {
+            ngx_http_llm_zone_explain(&target->upstream->pool, try->skip,
+                                      &busy);
+        }
+
+        ngx_http_llm_try_leave(ctx);
+    }
+
+    name = &ctx->targets[ctx->ntargets - 1].upstream->name;
+    retry = (busy.retry + 999) / 1000;
+
+    if (busy.cooling || busy.full) {
         status = ngx_http_llm_error(r, ctx, NGX_HTTP_TOO_MANY_REQUESTS,
                                     "rate_limit_error", "rate_limit_exceeded",
                                     "All keys of \"%V\" have reached a rate "
-                                    "limit.%s", upstream,
+                                    "limit.%s", name,
                                     retry ? " Retry after the time that "
                                             "Retry-After tells." : "");
 
         ctx->error.retry_after = retry ? retry : 1;
         ctx->error.no_retry = 1;
 
-    } else if (busy->finished) {
+    } else if (busy.finished) {
         status = ngx_http_llm_error(r, ctx, NGX_HTTP_UNAUTHORIZED,
                                     "authentication_error",
                                     "provider_keys_refused",
                                     "The gateway's provider keys were refused "
-                                    "by \"%V\"; yours is valid.", upstream);
+                                    "by \"%V\"; yours is valid.", name);
 
+        ctx->error.retry_after = retry;
         ctx->error.no_retry = 1;
 
-    } else if (busy->skipped && ctx->try->begun == 0) {
+    } else if (busy.skipped && !busy.usable && begun == 0) {
         status = ngx_http_llm_error(r, ctx, NGX_HTTP_NOT_FOUND,
                                     "invalid_request_error", "model_not_found",
                                     "No key of \"%V\" is for the model "
-                                    "\"%V\".", upstream, &ctx->model);
+                                    "\"%V\".", name, &ctx->model);
 
         ctx->error.param = "\"model\"";
+
+    } else if (unresolved == ctx->ntargets) {
+        status = ngx_http_llm_error(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                    "server_error", "provider_unresolved",
+                                    "The gateway did not find the host of "
+                                    "\"%V\" when it started.", name);
+
+        ctx->error.no_retry = 1;
 
     } else {
         status = ngx_http_llm_error(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE,
                                     "server_error", "no_provider_key",
                                     "No key of \"%V\" can be used at the "
-                                    "moment.", upstream);
+                                    "moment.", name);
 
         ctx->error.no_retry = 1;
     }

@@ -24,10 +24,10 @@
 
 typedef struct ngx_http_llm_try_s {
     ngx_http_llm_lease_t       lease;
-    ngx_http_llm_busy_t        busy;      /* why there is no other key */
     u_char                    *skip;      /* keys of this target not to take */
     ngx_uint_t                 begun;     /* number of tries */
     ngx_uint_t                 ill;       /* ill verdicts at this target */
+    ngx_uint_t                 unreached; /* addresses of it that failed */
 
     /* of the last try that was begun */
     ngx_http_llm_upstream_t   *upstream;
@@ -63,6 +63,13 @@ void ngx_http_llm_try_begin(ngx_http_llm_ctx_t *ctx);
 /* the try that runs did not reach anybody: it is the reserved one again */
 
 void ngx_http_llm_try_repeat(ngx_http_llm_ctx_t *ctx);
+
+/*
+ * The same when an address could not be reached.  NGX_DECLINED after the last
+ * one: no key will help at this target.
+ */
+
+ngx_int_t ngx_http_llm_try_unreached(ngx_http_llm_ctx_t *ctx);
 
 /* ends the try that runs: reports its verdict and gives its key back */
 

@@ -44,6 +44,8 @@ static ngx_int_t ngx_http_llm_upstream_create_srv_conf(ngx_conf_t *cf,
 static ngx_int_t ngx_http_llm_upstream_keepalive(ngx_conf_t *cf);
 static ngx_int_t ngx_http_llm_upstream_address(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *us);
+static ngx_uint_t ngx_http_llm_upstream_count(
+    ngx_http_upstream_srv_conf_t *us);
 static ngx_int_t ngx_http_llm_upstream_init_late_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
 static ngx_int_t ngx_http_llm_upstream_init_peer(ngx_http_request_t *r,
@@ -132,12 +134,30 @@ ngx_http_llm_upstream_init(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
     }
 
     upstream->addressed = 1;
+    upstream->naddrs = ngx_http_llm_upstream_count(us);
 
     if (upstream->original_init_upstream) {
         return upstream->original_init_upstream(cf, us);
     }
 
     return ngx_http_upstream_init_round_robin(cf, us);
+}
+
+
+static ngx_uint_t
+ngx_http_llm_upstream_count(ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_uint_t                   i, n;
+    ngx_http_upstream_server_t  *server;
+
+    server = us->servers->elts;
+    n = 0;
+
+    for (i = 0; i < us->servers->nelts; i++) {
+        n += server[i].down ? 0 : server[i].naddrs;
+    }
+
+    return n;
 }
 
 
@@ -169,8 +189,11 @@ ngx_http_llm_upstream_address(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
 
     if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "%s in base URL of upstream \"%V\", which is down",
-                      u.err ? u.err : "no memory", &upstream->name);
+                      "%s \"%V\" in base URL of upstream \"%V\", which is "
+                      "down until the next reload",
+                      u.err ? u.err : "no memory", &upstream->host,
+                      &upstream->name);
+        upstream->unresolved = 1;
         return NGX_OK;
     }
 

@@ -120,8 +120,6 @@ static void ngx_http_llm_zone_free_slot(ngx_http_llm_zone_t *zone,
 static void ngx_http_llm_zone_collect(ngx_http_llm_zone_t *zone);
 static ngx_int_t ngx_http_llm_zone_usable(void *data, ngx_uint_t i,
     ngx_msec_t *until);
-static void ngx_http_llm_zone_explain(ngx_http_llm_zone_ask_t *ask,
-    ngx_http_llm_busy_t *busy);
 
 #define ngx_http_llm_zone_passed(now, until)                                  \
     ((ngx_msec_int_t) ((now) - (until)) >= 0)
@@ -664,7 +662,7 @@ ngx_http_llm_zone_collect(ngx_http_llm_zone_t *zone)
 
 ngx_int_t
 ngx_http_llm_zone_acquire(ngx_http_llm_pool_t *pool, u_char *skip,
-    ngx_http_llm_lease_t *lease, ngx_http_llm_busy_t *busy)
+    ngx_http_llm_lease_t *lease)
 {
     ngx_int_t                 i;
     ngx_http_llm_node_t      *node;
@@ -696,9 +694,6 @@ ngx_http_llm_zone_acquire(ngx_http_llm_pool_t *pool, u_char *skip,
         node->tries++;
 
         zone->slot->in_flight[pool->sh->first + i]++;
-
-    } else {
-        ngx_http_llm_zone_explain(&ask, busy);
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
@@ -743,54 +738,58 @@ ngx_http_llm_zone_usable(void *data, ngx_uint_t i, ngx_msec_t *until)
 }
 
 
-static void
-ngx_http_llm_zone_explain(ngx_http_llm_zone_ask_t *ask,
+void
+ngx_http_llm_zone_explain(ngx_http_llm_pool_t *pool, u_char *skip,
     ngx_http_llm_busy_t *busy)
 {
     ngx_uint_t            i;
-    ngx_msec_t            left, cooling, finished;
+    ngx_msec_t            now, left;
     ngx_http_llm_key_t   *key;
     ngx_http_llm_node_t  *node;
+    ngx_http_llm_zone_t  *zone;
 
-    ngx_memzero(busy, sizeof(ngx_http_llm_busy_t));
+    zone = pool->zone;
+    now = ngx_current_msec;
 
-    cooling = NGX_MAX_INT_T_VALUE;
-    finished = NGX_MAX_INT_T_VALUE;
+    ngx_shmtx_lock(&zone->shpool->mutex);
 
-    for (i = 0; i < ask->pool->nkeys; i++) {
-        key = &ask->pool->keys[i];
-        node = ask->pool->sh->nodes[i];
+    for (i = 0; i < pool->nkeys; i++) {
+        key = &pool->keys[i];
+        node = pool->sh->nodes[i];
 
         if (key->down) {
             busy->down++;
             continue;
         }
 
-        left = ngx_http_llm_zone_passed(ask->now, node->until)
-               ? 0 : node->until - ask->now;
-
-        if (node->state == NGX_HTTP_LLM_KEY_COOLING && left) {
-            busy->cooling++;
-            cooling = ngx_min(cooling, left);
-
-        } else if (node->state == NGX_HTTP_LLM_KEY_FINISHED && left) {
-            busy->finished++;
-            finished = ngx_min(finished, left);
-
-        } else if (ask->skip && (ask->skip[i / 8] & (1 << i % 8))) {
+        if (skip && (skip[i / 8] & (1 << i % 8))) {
             busy->skipped++;
+            continue;
+        }
+
+        left = ngx_http_llm_zone_passed(now, node->until)
+               ? 0 : node->until - now;
+
+        if (node->state != NGX_HTTP_LLM_KEY_USABLE && left) {
+
+            if (node->state == NGX_HTTP_LLM_KEY_COOLING) {
+                busy->cooling++;
+
+            } else {
+                busy->finished++;
+            }
+
+            busy->retry = busy->retry ? ngx_min(busy->retry, left) : left;
+
+        } else if (key->max_conns && node->in_flight >= key->max_conns) {
+            busy->full++;
 
         } else {
-            busy->full++;
+            busy->usable++;
         }
     }
 
-    if (busy->cooling) {
-        busy->retry = cooling;
-
-    } else if (busy->finished) {
-        busy->retry = finished;
-    }
+    ngx_shmtx_unlock(&zone->shpool->mutex);
 }
 
 

@@ -80,8 +80,9 @@ typedef struct {
     ngx_uint_t               full;               /* at max_conns */
     ngx_uint_t               down;
     ngx_uint_t               skipped;
-    ngx_msec_t               retry;     /* until the first cooling one is back,
-                                           or the first finished one */
+    ngx_uint_t               usable;
+    ngx_msec_t               retry;     /* until the first of them is back, 0 if
+                                           none is out for a time */
 } ngx_http_llm_busy_t;
 
 
@@ -127,12 +128,17 @@ void ngx_http_llm_zone_sweep(ngx_http_llm_zone_t *zone);
 
 /*
  * Takes the key whose turn it is, among those whose bit in skip is not set
- * (skip may be NULL).  NGX_BUSY: none can be taken, and busy tells why;
- * NGX_ERROR: this process cannot use the zone.
+ * (skip may be NULL).  NGX_BUSY: none can be taken; NGX_ERROR: this process
+ * cannot use the zone.
  */
 
 ngx_int_t ngx_http_llm_zone_acquire(ngx_http_llm_pool_t *pool, u_char *skip,
-    ngx_http_llm_lease_t *lease, ngx_http_llm_busy_t *busy);
+    ngx_http_llm_lease_t *lease);
+
+/* tells why none can be taken: adds the keys of the pool to busy */
+
+void ngx_http_llm_zone_explain(ngx_http_llm_pool_t *pool, u_char *skip,
+    ngx_http_llm_busy_t *busy);
 
 /* ends a try; unused: nothing was sent, so the key keeps its turn */
 

@@ -151,7 +151,7 @@ for my $case (@providers) {
 
 ($out, $ok) = conf('', 'openai base=http://name.invalid/v1', $good,
 	'llm_client_key secret;');
-ok($ok && $out =~ /\[warn\].*host not found in base URL of upstream "u"/,
+ok($ok && $out =~ /\[warn\].*host not found "name.invalid" in base URL of upstream "u"/,
 	'a name that does not resolve') or diag($out);
 
 ###############################################################################

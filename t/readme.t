@@ -73,13 +73,13 @@ for my $n (0 .. $#nginx) {
 
 my ($run, $curl) = @sh;
 
-is($run, "OPENAI_API_KEYS=sk-key1,sk-key2 LITELLM_MASTER_KEY=my-master-key "
+is($run, "OPENAI_API_KEYS=sk-key1,sk-key2 LITELLM_MASTER_KEY=a-key-of-your-own "
 	. "make run\n", 'the first command');
 
 mkdir $t->testdir() . '/run';
 $ENV{HOST} = '127.0.0.1';
 $ENV{PORT} = port(8080);
-$ENV{LITELLM_MASTER_KEY} = 'my-master-key';
+$ENV{LITELLM_MASTER_KEY} = 'a-key-of-your-own';
 delete $ENV{MISTRAL_API_KEYS};
 
 my $pid = fork();
