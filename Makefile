@@ -14,7 +14,7 @@ SOURCES = config ngx_http_llm_balancer_module.c \
 	$(wildcard src/*.c) $(wildcard src/*.h)
 
 
-.PHONY: all build run test unit sdk clean packages test-packages
+.PHONY: all build run test unit sdk harvest clean packages test-packages
 
 all: build
 
@@ -109,6 +109,12 @@ run: build
 
 test: test-packages build unit sdk
 	@prove $(or $(PROVE),-j4) -It/lib $(or $(TESTS),t/)
+
+
+# a benchmark: HARVEST="--quick --policy headroom --load 130" does less
+
+harvest: build
+	@exec python3 -B t/harvest/run.py $(HARVEST)
 
 
 clean:
