@@ -13,18 +13,30 @@
 
 /* how long the rest of an error's body is waited for */
 
-#define NGX_HTTP_LLM_JUDGE_WAIT  5000                                 /* ms */
+#define NGX_HTTP_LLM_JUDGE_WAIT    5000                               /* ms */
+
+/* a longer answer with 200 is not an error */
+
+#define NGX_HTTP_LLM_JUDGE_RESULT  4096
 
 
 struct ngx_http_llm_judge_s {
     ngx_int_t                 (*process_header)(ngx_http_request_t *r);
     ngx_int_t                 (*reinit_request)(ngx_http_request_t *r);
 
+    ngx_event_t                 timer;         /* of what is waited for */
+    ngx_recv_pt                 recv;          /* of the connection */
+
     /* of the try that runs */
     ngx_uint_t                  http_version;  /* of the client */
     ngx_uint_t                  status;        /* as the provider sent it */
+    ngx_http_llm_facts_t        facts;
+    ngx_http_llm_complaint_t    complaint;
+    ngx_str_t                   body;          /* its beginning, decoded */
     unsigned                    running:1;     /* not settled yet */
     unsigned                    head:1;        /* all headers are there */
+    unsigned                    held:1;        /* more is waited for */
+    unsigned                    late:1;        /* but not any longer */
     unsigned                    whole:1;       /* the body, too */
 };
 
@@ -34,22 +46,42 @@ static ngx_int_t ngx_http_llm_judge_reinit_request(ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_judge_answer(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static void ngx_http_llm_judge_facts(ngx_http_request_t *r,
-    ngx_http_llm_ctx_t *ctx, ngx_http_llm_judgement_t *judgement);
-static ngx_int_t ngx_http_llm_judge_wait(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
-static ngx_uint_t ngx_http_llm_judge_whole(ngx_http_request_t *r);
+static ngx_int_t ngx_http_llm_judge_error(ngx_http_request_t *r,
+    ngx_http_llm_judge_t *judge);
+static ngx_int_t ngx_http_llm_judge_result(ngx_http_request_t *r,
+    ngx_http_llm_judge_t *judge);
+static ngx_int_t ngx_http_llm_judge_event(ngx_http_request_t *r,
+    ngx_http_llm_judge_t *judge);
+static ngx_int_t ngx_http_llm_judge_complain(ngx_http_request_t *r,
+    ngx_http_llm_judge_t *judge, ngx_str_t *text, ngx_uint_t error);
+static ngx_uint_t ngx_http_llm_judge_readable(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_llm_judge_http1(ngx_http_request_t *r);
+static ngx_int_t ngx_http_llm_judge_hold(ngx_http_request_t *r,
+    ngx_http_llm_judge_t *judge);
+static void ngx_http_llm_judge_late(ngx_event_t *ev);
+static ssize_t ngx_http_llm_judge_recv(ngx_connection_t *c, u_char *buf,
+    size_t size);
+static void ngx_http_llm_judge_cleanup(void *data);
+static ngx_int_t ngx_http_llm_judge_read(ngx_http_request_t *r,
+    ngx_http_llm_judge_t *judge);
+static void ngx_http_llm_judge_append(ngx_http_llm_judge_t *judge,
+    u_char *data, size_t len);
 static ngx_uint_t ngx_http_llm_judge_mask(ngx_http_request_t *r,
     ngx_uint_t *status);
 static ngx_uint_t ngx_http_llm_judge_may_retry(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx, ngx_uint_t mask);
 static ngx_int_t ngx_http_llm_judge_final(ngx_http_request_t *r,
-    ngx_http_llm_ctx_t *ctx, ngx_uint_t verdict);
-static ngx_uint_t ngx_http_llm_judge_is_json(ngx_http_request_t *r);
+    ngx_http_llm_ctx_t *ctx, ngx_http_llm_judgement_t *judgement);
+static ngx_uint_t ngx_http_llm_judge_is(ngx_http_request_t *r,
+    const char *type);
+static uint64_t ngx_http_llm_judge_now(void);
 
 
 ngx_int_t
 ngx_http_llm_judge_install(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
+    ngx_pool_cleanup_t    *cln;
     ngx_http_upstream_t   *u;
     ngx_http_llm_judge_t  *judge;
 
@@ -57,6 +89,18 @@ ngx_http_llm_judge_install(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     if (judge == NULL) {
         return NGX_ERROR;
     }
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_llm_judge_cleanup;
+    cln->data = judge;
+
+    judge->timer.handler = ngx_http_llm_judge_late;
+    judge->timer.data = r;
+    judge->timer.log = r->connection->log;
 
     u = r->upstream;
 
@@ -79,10 +123,17 @@ ngx_http_llm_judge_start(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     judge = ctx->judge;
 
+    ngx_memzero(&judge->facts, sizeof(ngx_http_llm_facts_t));
+
+    judge->facts.provider = ctx->try->upstream->provider;
+
     judge->http_version = r->http_version;
     judge->status = 0;
+    judge->body.len = 0;
     judge->running = 1;
     judge->head = 0;
+    judge->held = 0;
+    judge->late = 0;
     judge->whole = 0;
 }
 
@@ -153,8 +204,12 @@ ngx_http_llm_judge_process_header(ngx_http_request_t *r)
         return NGX_HTTP_UPSTREAM_INVALID_HEADER;
     }
 
-    judge->head = 1;
-    judge->status = u->headers_in.status_n;
+    if (!judge->head) {
+        judge->head = 1;
+        judge->status = u->headers_in.status_n;
+
+        ngx_http_llm_judge_facts(r, ctx);
+    }
 
     return ngx_http_llm_judge_answer(r, ctx);
 }
@@ -163,6 +218,7 @@ ngx_http_llm_judge_process_header(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_llm_judge_answer(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
+    ngx_int_t                  rc;
     ngx_uint_t                 mask, status;
     ngx_http_upstream_t       *u;
     ngx_http_llm_judge_t      *judge;
@@ -171,26 +227,45 @@ ngx_http_llm_judge_answer(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     u = r->upstream;
     judge = ctx->judge;
 
-    ngx_http_llm_judge_facts(r, ctx, &judgement);
+    if (judge->status >= NGX_HTTP_BAD_REQUEST) {
+        rc = ngx_http_llm_judge_error(r, judge);
+
+    } else if (ngx_http_llm_judge_is(r, "text/event-stream")) {
+        rc = ngx_http_llm_judge_event(r, judge);
+
+    } else {
+        rc = ngx_http_llm_judge_result(r, judge);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (judge->timer.timer_set) {
+        ngx_del_timer(&judge->timer);
+    }
+
+    ngx_http_llm_verdict(&judge->facts, ngx_http_llm_judge_now(), &judgement);
 
     if (judgement.verdict == NGX_HTTP_LLM_OK) {
-        return ngx_http_llm_response_accept(r, ctx);
+
+        /* no proxy_next_upstream must take it for more than it is */
+
+        u->peer.tries = 1;
+
+        return ngx_http_llm_judge_final(r, ctx, &judgement);
     }
 
-    if (ngx_http_llm_judge_wait(r, ctx) == NGX_AGAIN) {
-        return NGX_AGAIN;
-    }
-
-    ngx_http_llm_try_settle(r, ctx, &judgement, judge->status);
+    ngx_http_llm_try_settle(r, ctx, &judgement, judge->facts.status);
 
     judge->running = 0;
 
-    status = judge->status;
+    status = judge->facts.status;
     mask = ngx_http_llm_judge_mask(r, &status);
 
     if (u->peer.tries > 1
         && ngx_http_llm_judge_may_retry(r, ctx, mask)
-        && (judge->status == NGX_HTTP_TOO_MANY_REQUESTS
+        && (judge->facts.status == NGX_HTTP_TOO_MANY_REQUESTS
             || !ngx_http_llm_judge_once(r, ctx))
         && ngx_http_llm_try_reserve(r, ctx) == NGX_OK)
     {
@@ -207,90 +282,368 @@ ngx_http_llm_judge_answer(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     u->peer.tries = 1;
 
-    return ngx_http_llm_judge_final(r, ctx, judgement.verdict);
+    return ngx_http_llm_judge_final(r, ctx, &judgement);
 }
 
 
 static void
-ngx_http_llm_judge_facts(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
-    ngx_http_llm_judgement_t *judgement)
+ngx_http_llm_judge_facts(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
+    ngx_str_t                name, **hint;
+    ngx_uint_t               i;
     ngx_table_elt_t         *h;
-    ngx_http_llm_facts_t     facts;
+    ngx_http_llm_facts_t    *facts;
     ngx_http_llm_headers_t   headers;
 
-    ngx_memzero(&facts, sizeof(ngx_http_llm_facts_t));
+    static struct {
+        const char  *name;
+        size_t       offset;
+    } hints[] = {
+        { "retry-after", offsetof(ngx_http_llm_facts_t, retry_after) },
+        { "retry-after-ms", offsetof(ngx_http_llm_facts_t, retry_after_ms) },
+        { "x-ms-retry-after-ms",
+          offsetof(ngx_http_llm_facts_t, x_ms_retry_after_ms) },
+        { "x-should-retry", offsetof(ngx_http_llm_facts_t, x_should_retry) },
+        { NULL, 0 }
+    };
 
-    facts.status = ctx->judge->status;
+    facts = &ctx->judge->facts;
+    facts->status = ctx->judge->status;
 
-    if (facts.status >= NGX_HTTP_BAD_REQUEST) {
+    ngx_http_llm_headers_start(&headers, &r->upstream->headers_in.headers);
 
-        ngx_http_llm_headers_start(&headers,
-                                   &r->upstream->headers_in.headers);
+    for ( ;; ) {
+        h = ngx_http_llm_headers_next(&headers);
 
-        for ( ;; ) {
-            h = ngx_http_llm_headers_next(&headers);
+        if (h == NULL) {
+            break;
+        }
 
-            if (h == NULL) {
-                break;
-            }
+        for (i = 0; hints[i].name; i++) {
+            hint = (ngx_str_t **) ((char *) facts + hints[i].offset);
 
-            if (ngx_http_llm_headers_is(h, "retry-after")) {
-                facts.retry_after = &h->value;
-
-            } else if (ngx_http_llm_headers_is(h, "retry-after-ms")) {
-                facts.retry_after_ms = &h->value;
+            if (*hint == NULL && ngx_http_llm_headers_is(h, hints[i].name)) {
+                *hint = &h->value;
             }
         }
-    }
 
-    ngx_http_llm_verdict(&facts, ngx_time(), judgement);
+        name.data = h->lowcase_key;
+        name.len = h->key.len;
+
+        ngx_http_llm_told_header(&facts->told, facts->provider, &name,
+                                 &h->value, ngx_http_llm_judge_now());
+    }
 }
 
 
 /*
- * Waits for the whole body of an error, so that the connection can be used
+ * Waits for the whole body of an error, to read it and to use the connection
  * again.  The answer is not held back for long, and never if its end cannot
  * be seen: without a length the end of the connection is one.
  */
 
 static ngx_int_t
-ngx_http_llm_judge_wait(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+ngx_http_llm_judge_error(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
 {
-    ngx_connection_t      *c;
-    ngx_http_upstream_t   *u;
-    ngx_http_llm_judge_t  *judge;
+    ngx_http_upstream_t  *u;
 
     u = r->upstream;
-    judge = ctx->judge;
 
     if (r->method == NGX_HTTP_HEAD
-        || (!u->headers_in.chunked && u->headers_in.content_length_n <= 0))
+        || (!u->headers_in.chunked && u->headers_in.content_length_n == 0))
     {
         judge->whole = u->keepalive;
         return NGX_OK;
     }
 
-    if (ngx_http_llm_judge_whole(r)) {
-        judge->whole = 1;
+    if (!ngx_http_llm_judge_http1(r)) {
         return NGX_OK;
     }
 
-    if (u->buffer.last == u->buffer.end) {
+    if (ngx_http_llm_judge_read(r, judge) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!judge->whole
+        && (u->headers_in.chunked || u->headers_in.content_length_n > 0)
+        && ngx_http_llm_judge_hold(r, judge) == NGX_AGAIN)
+    {
+        return NGX_AGAIN;
+    }
+
+    judge->facts.complaint = &judge->complaint;
+
+    return ngx_http_llm_complaint_read(&judge->complaint, r->pool,
+                                       &judge->body, ngx_http_llm_judge_now());
+}
+
+
+/* MiniMax says in a small document of status 200 what was wrong */
+
+static ngx_int_t
+ngx_http_llm_judge_result(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
+{
+    ngx_str_t             name;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    ngx_str_set(&name, "minimax");
+
+    if (!ngx_http_llm_catalog_named(judge->facts.provider, &name)
+        || !ngx_http_llm_judge_readable(r)
+        || !ngx_http_llm_judge_is(r, "application/json")
+        || u->headers_in.content_length_n > NGX_HTTP_LLM_JUDGE_RESULT)
+    {
         return NGX_OK;
     }
 
-    c = u->peer.connection;
+    if (ngx_http_llm_judge_read(r, judge) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
-    ngx_add_timer(c->read, ngx_min(u->conf->read_timeout,
-                                   NGX_HTTP_LLM_JUDGE_WAIT));
+    if (!judge->whole) {
+
+        if (judge->body.len > NGX_HTTP_LLM_JUDGE_RESULT) {
+            return NGX_OK;
+        }
+
+        return ngx_http_llm_judge_hold(r, judge);
+    }
+
+    return ngx_http_llm_judge_complain(r, judge, &judge->body, 0);
+}
+
+
+/* the first event of a stream may be an error */
+
+static ngx_int_t
+ngx_http_llm_judge_event(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
+{
+    ngx_int_t          rc;
+    ngx_str_t          data;
+    ngx_uint_t         named;
+    ngx_connection_t  *c;
+
+    if (!ngx_http_llm_judge_readable(r)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_llm_judge_read(r, judge) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_llm_complaint_event(&judge->body, judge->whole, &data,
+                                      &named);
+
+    if (rc == NGX_OK) {
+        return ngx_http_llm_judge_complain(r, judge, &data, named);
+    }
+
+    if (rc == NGX_DECLINED
+        || judge->body.len == NGX_HTTP_LLM_COMPLAINT_BODY
+        || r->upstream->buffer.last == r->upstream->buffer.end)
+    {
+        return NGX_OK;
+    }
+
+    /* rc == NGX_AGAIN: it takes as long as an answer may take */
+
+    if (!judge->held) {
+        c = r->upstream->peer.connection;
+
+        ngx_add_timer(c->read, r->upstream->conf->read_timeout);
+
+        judge->held = 1;
+    }
 
     return NGX_AGAIN;
 }
 
 
+/* gives an error the status that it should have had */
+
+static ngx_int_t
+ngx_http_llm_judge_complain(ngx_http_request_t *r, ngx_http_llm_judge_t *judge,
+    ngx_str_t *text, ngx_uint_t error)
+{
+    ngx_http_llm_complaint_t  *complaint;
+
+    complaint = &judge->complaint;
+
+    if (ngx_http_llm_complaint_read(complaint, r->pool, text,
+                                    ngx_http_llm_judge_now())
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (error || complaint->error) {
+        judge->facts.complaint = complaint;
+        judge->facts.status = ngx_http_llm_verdict_status(complaint);
+    }
+
+    return NGX_OK;
+}
+
+
+/* whether there is a body that can be looked at before it is passed on */
+
 static ngx_uint_t
-ngx_http_llm_judge_whole(ngx_http_request_t *r)
+ngx_http_llm_judge_readable(ngx_http_request_t *r)
+{
+    ngx_table_elt_t         *h;
+    ngx_http_upstream_t     *u;
+    ngx_http_llm_headers_t   headers;
+
+    u = r->upstream;
+
+    if (u->headers_in.status_n != NGX_HTTP_OK
+        || r->method == NGX_HTTP_HEAD
+        || (!u->headers_in.chunked && u->headers_in.content_length_n <= 0)
+        || !ngx_http_llm_judge_http1(r))
+    {
+        return 0;
+    }
+
+    ngx_http_llm_headers_start(&headers, &u->headers_in.headers);
+
+    for ( ;; ) {
+        h = ngx_http_llm_headers_next(&headers);
+
+        if (h == NULL) {
+            return 1;
+        }
+
+        if (ngx_http_llm_headers_is(h, "content-encoding")) {
+            return 0;
+        }
+    }
+}
+
+
+/* an answer by HTTP/2 is in frames, which are left to nginx */
+
+static ngx_uint_t
+ngx_http_llm_judge_http1(ngx_http_request_t *r)
+{
+    u_char               *p;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+    p = u->buffer.start;
+
+#if (NGX_HTTP_CACHE)
+    if (r->cache) {
+        p += r->cache->header_start;
+    }
+#endif
+
+    return u->buffer.pos - p >= 5 && ngx_strncmp(p, "HTTP/", 5) == 0;
+}
+
+
+/* NGX_OK: it was held for long enough, or there is no room for more */
+
+static ngx_int_t
+ngx_http_llm_judge_hold(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
+{
+    ngx_connection_t     *c;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (judge->late || u->buffer.last == u->buffer.end) {
+        return NGX_OK;
+    }
+
+    if (!judge->held) {
+
+        /* what nginx does when its own timer ends would lose the answer */
+
+        c = u->peer.connection;
+
+        if (c->read->timer_set) {
+            ngx_del_timer(c->read);
+        }
+
+        ngx_add_timer(&judge->timer, ngx_min(u->conf->read_timeout,
+                                             NGX_HTTP_LLM_JUDGE_WAIT));
+
+        judge->held = 1;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+/* nginx looks at an answer when bytes come: so it gets the last one again */
+
+static void
+ngx_http_llm_judge_late(ngx_event_t *ev)
+{
+    ngx_connection_t      *c, *pc;
+    ngx_http_request_t    *r;
+    ngx_http_upstream_t   *u;
+    ngx_http_llm_ctx_t    *ctx;
+    ngx_http_llm_judge_t  *judge;
+
+    r = ev->data;
+    c = r->connection;
+    u = r->upstream;
+    pc = u->peer.connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
+    judge = ctx->judge;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                   "llm judges by what there is");
+
+    judge->late = 1;
+    judge->recv = pc->recv;
+    pc->recv = ngx_http_llm_judge_recv;
+
+    u->buffer.last--;
+    u->state->bytes_received--;
+
+    u->read_event_handler(r, u);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ssize_t
+ngx_http_llm_judge_recv(ngx_connection_t *c, u_char *buf, size_t size)
+{
+    ngx_http_llm_ctx_t  *ctx;
+    ngx_http_request_t  *r;
+
+    r = c->data;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
+
+    c->recv = ctx->judge->recv;
+
+    return 1;
+}
+
+
+static void
+ngx_http_llm_judge_cleanup(void *data)
+{
+    ngx_http_llm_judge_t *judge = data;
+
+    if (judge->timer.timer_set) {
+        ngx_del_timer(&judge->timer);
+    }
+}
+
+
+/* copies the beginning of the body, and finds out whether all of it is here */
+
+static ngx_int_t
+ngx_http_llm_judge_read(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
 {
     size_t                size;
     ngx_buf_t             b;
@@ -300,26 +653,56 @@ ngx_http_llm_judge_whole(ngx_http_request_t *r)
 
     u = r->upstream;
 
-    if (!u->headers_in.chunked) {
-        return u->buffer.last - u->buffer.pos
-               >= u->headers_in.content_length_n;
+    if (judge->body.data == NULL) {
+        judge->body.data = ngx_pnalloc(r->pool, NGX_HTTP_LLM_COMPLAINT_BODY);
+        if (judge->body.data == NULL) {
+            return NGX_ERROR;
+        }
     }
 
+    judge->body.len = 0;
+
     b = u->buffer;
+
+    if (!u->headers_in.chunked) {
+        size = b.last - b.pos;
+
+        judge->whole = (u->headers_in.content_length_n >= 0
+                        && (off_t) size >= u->headers_in.content_length_n);
+
+        ngx_http_llm_judge_append(judge, b.pos, size);
+
+        return NGX_OK;
+    }
+
     ngx_memzero(&chunked, sizeof(ngx_http_chunked_t));
 
     for ( ;; ) {
         rc = ngx_http_llm_parse_chunked(r, &b, &chunked);
 
         if (rc != NGX_OK) {
-            return rc == NGX_DONE;
+            judge->whole = (rc == NGX_DONE);
+            return NGX_OK;
         }
 
         size = ngx_min(chunked.size, b.last - b.pos);
 
+        ngx_http_llm_judge_append(judge, b.pos, size);
+
         b.pos += size;
         chunked.size -= size;
     }
+}
+
+
+static void
+ngx_http_llm_judge_append(ngx_http_llm_judge_t *judge, u_char *data,
+    size_t len)
+{
+    len = ngx_min(len, NGX_HTTP_LLM_COMPLAINT_BODY - judge->body.len);
+
+    ngx_memcpy(judge->body.data + judge->body.len, data, len);
+    judge->body.len += len;
 }
 
 
@@ -410,18 +793,19 @@ ngx_http_llm_judge_status(ngx_http_llm_ctx_t *ctx)
 
 static ngx_int_t
 ngx_http_llm_judge_final(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
-    ngx_uint_t verdict)
+    ngx_http_llm_judgement_t *judgement)
 {
     ngx_http_llm_try_t  *try;
 
     try = ctx->try;
 
-    if (verdict == NGX_HTTP_LLM_FINISHED) {
+    if (judgement->verdict == NGX_HTTP_LLM_FINISHED) {
         (void) ngx_http_llm_try_refused(r, ctx);
         ctx->replace = 1;
 
     } else if (ctx->judge->status >= NGX_HTTP_INTERNAL_SERVER_ERROR
-               && !ngx_http_llm_judge_is_json(r))
+               && !ngx_http_llm_judge_is(r, "application/json")
+               && !ngx_http_llm_judge_is(r, "application/problem+json"))
     {
         (void) ngx_http_llm_error(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE,
                                   "server_error", "provider_error",
@@ -436,9 +820,10 @@ ngx_http_llm_judge_final(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
 
 static ngx_uint_t
-ngx_http_llm_judge_is_json(ngx_http_request_t *r)
+ngx_http_llm_judge_is(ngx_http_request_t *r, const char *type)
 {
-    ngx_str_t        *type;
+    size_t            len;
+    ngx_str_t        *value;
     ngx_table_elt_t  *h;
 
     h = r->upstream->headers_in.content_type;
@@ -447,12 +832,24 @@ ngx_http_llm_judge_is_json(ngx_http_request_t *r)
         return 0;
     }
 
-    type = &h->value;
+    value = &h->value;
+    len = ngx_strlen(type);
 
-    return type->len >= 4
-           && ngx_strlcasestrn(type->data, type->data + type->len,
-                               (u_char *) "json", 4 - 1)
-              != NULL;
+    return value->len >= len
+           && ngx_strncasecmp(value->data, (u_char *) type, len) == 0;
+}
+
+
+/* milliseconds since the epoch */
+
+static uint64_t
+ngx_http_llm_judge_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (uint64_t) tp->sec * 1000 + tp->msec;
 }
 
 
@@ -475,11 +872,15 @@ ngx_http_llm_judge_end(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
     judge->running = 0;
 
+    ngx_http_llm_judge_cleanup(judge);
+
     if (!(state & NGX_PEER_FAILED)) {
 
         /* an answer was passed on, or nobody waits for one any more */
 
         ngx_memzero(&judgement, sizeof(ngx_http_llm_judgement_t));
+        judgement.told = judge->facts.told;
+
         ngx_http_llm_try_settle(r, ctx, &judgement, judge->status);
 
         return state;
@@ -510,7 +911,16 @@ ngx_http_llm_judge_end(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
     /* a head without the rest of its body is judged by what is known */
 
-    ngx_http_llm_judge_facts(r, ctx, &judgement);
+    if (judge->body.len
+        && judge->status >= NGX_HTTP_BAD_REQUEST
+        && ngx_http_llm_complaint_read(&judge->complaint, r->pool,
+                                       &judge->body, ngx_http_llm_judge_now())
+           == NGX_OK)
+    {
+        judge->facts.complaint = &judge->complaint;
+    }
+
+    ngx_http_llm_verdict(&judge->facts, ngx_http_llm_judge_now(), &judgement);
 
     if (judgement.verdict == NGX_HTTP_LLM_OK) {
         judgement.verdict = NGX_HTTP_LLM_ILL;
@@ -518,7 +928,9 @@ ngx_http_llm_judge_end(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
     ngx_http_llm_try_settle(r, ctx, &judgement, judge->status);
 
-    if (timedout && u->request_body_sent && !judge->head) {
+    if (timedout && u->request_body_sent
+        && judge->status < NGX_HTTP_BAD_REQUEST)
+    {
 
         /* the answer was probably made, and billed */
 

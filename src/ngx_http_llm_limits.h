@@ -35,5 +35,27 @@ ngx_int_t ngx_http_llm_limits_retry_after(ngx_str_t *value, time_t now,
 
 ngx_int_t ngx_http_llm_limits_msec(ngx_str_t *value, ngx_msec_t *wait);
 
+/* "1h2m3.5s", "370ms": every number has a unit */
+
+ngx_int_t ngx_http_llm_limits_duration(ngx_str_t *value, ngx_msec_t *wait);
+
+/*
+ * When a limit is full again, in any of the forms that providers use: seconds
+ * to come, seconds or milliseconds since the epoch, a duration, or a date as
+ * in RFC 3339.  now is in milliseconds since the epoch.  NGX_ERROR for
+ * everything else, and for what is over.
+ */
+
+ngx_int_t ngx_http_llm_limits_reset(ngx_str_t *value, uint64_t now,
+    ngx_msec_t *wait);
+
+/* a number of requests or tokens: digits, whose fraction does not count */
+
+ngx_int_t ngx_http_llm_limits_count(ngx_str_t *value, int64_t *count);
+
+/* until the next midnight at Google; now is in milliseconds */
+
+ngx_msec_t ngx_http_llm_limits_midnight(uint64_t now);
+
 
 #endif /* _NGX_HTTP_LLM_LIMITS_H_INCLUDED_ */

@@ -13,6 +13,11 @@
 
 #define NGX_HTTP_LLM_ILL_KEYS  2
 
+/* when nobody says how long; LiteLLM's cooldown is 5 s, too */
+
+#define NGX_HTTP_LLM_WAIT_DEFAULT   5000                              /* ms */
+#define NGX_HTTP_LLM_FINISHED_WAIT  (60 * 1000)                       /* ms */
+
 
 static ngx_int_t ngx_http_llm_try_create(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
@@ -286,12 +291,19 @@ void
 ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     ngx_http_llm_judgement_t *judgement, ngx_uint_t status)
 {
+    ngx_msec_t                 wait;
     ngx_uint_t                 changed;
     ngx_http_llm_try_t        *try;
     ngx_http_llm_lease_t      *lease;
 
     try = ctx->try;
     lease = &try->lease;
+    wait = judgement->wait;
+
+    if (wait == 0) {
+        wait = (judgement->verdict == NGX_HTTP_LLM_WAIT)
+               ? NGX_HTTP_LLM_WAIT_DEFAULT : NGX_HTTP_LLM_FINISHED_WAIT;
+    }
 
     switch (judgement->verdict) {
 
@@ -302,14 +314,13 @@ ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
                                    judgement->verdict == NGX_HTTP_LLM_WAIT
                                    ? NGX_HTTP_LLM_KEY_COOLING
                                    : NGX_HTTP_LLM_KEY_FINISHED,
-                                   judgement->wait);
+                                   wait);
 
         if (changed) {
             ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
                           "key \"%V\" of upstream \"%V\" is out for %Mms: "
                           "%s, status %ui",
-                          &try->key_name, &try->upstream->name,
-                          judgement->wait,
+                          &try->key_name, &try->upstream->name, wait,
                           judgement->verdict == NGX_HTTP_LLM_WAIT
                           ? "asked to wait" : "refused", status);
         }
@@ -317,6 +328,7 @@ ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
         break;
 
     case NGX_HTTP_LLM_ILL:
+    case NGX_HTTP_LLM_ELSEWHERE:
         try->ill++;
         break;
     }

@@ -8,7 +8,6 @@
 #include "../../src/ngx_http_llm_catalog.h"
 #include "../../src/ngx_http_llm_limits.h"
 #include "../../src/ngx_http_llm_secret.h"
-#include "../../src/ngx_http_llm_verdict.h"
 
 
 #define NOW  1767225600                        /* 2026-01-01 00:00:00 GMT */
@@ -40,6 +39,83 @@ static ngx_llm_unit_value_t  seconds[] = {
     { " 1", BAD }, { "1,5", BAD }, { "1.5.5", BAD }, { "soon", BAD },
     { "2026-01-01T00:00:30Z", BAD }, { "Thu, 99 Foo 2026", BAD },
     { NULL, 0 }
+};
+
+
+static ngx_llm_unit_value_t  durations[] = {
+    { "12ms", 12 }, { "370ms", 370 }, { "6s", 6000 }, { "1m", 60000 },
+    { "6m0s", 360000 }, { "3m6s", 186000 }, { "1h2m3.5s", 3723500 },
+    { "4h17m", 15420000 }, { "26.5s", 26500 }, { "1.5h", 5400000 },
+    { "500us", 0 }, { "500\xc2\xb5s", 0 }, { "9ns", 0 }, { "0s", 0 },
+    { "1d", NGX_HTTP_LLM_LIMITS_MAX }, { "2d", NGX_HTTP_LLM_LIMITS_MAX },
+    { "99999999999999999999h99999999999999999999h", NGX_HTTP_LLM_LIMITS_MAX },
+    { "", BAD }, { "6", BAD }, { "s", BAD }, { "6m0", BAD }, { "-6s", BAD },
+    { "6s ", BAD }, { "6x", BAD }, { "1..5s", BAD }, { ".s", BAD },
+    { "1e3s", BAD }, { "NaNs", BAD },
+    { NULL, 0 }
+};
+
+
+/* now is 2026-01-01 00:00:00 GMT */
+
+static ngx_llm_unit_value_t  resets[] = {
+    { "37", 37000 }, { "0", 0 }, { "45.5", 45500 },
+    { "33011.382867", 33011383 },
+    { "6m0s", 360000 }, { "86400", NGX_HTTP_LLM_LIMITS_MAX },
+    { "999999999", NGX_HTTP_LLM_LIMITS_MAX },
+    { "1767225660", 60000 }, { "1767225600", BAD }, { "1767225599", BAD },
+    { "1767225660000", 60000 }, { "1767225600001", 1 },
+    { "1767225600000", BAD }, { "1767000000000", BAD },
+    { "1999999999999", NGX_HTTP_LLM_LIMITS_MAX },
+    { "9007199254740991", NGX_HTTP_LLM_LIMITS_MAX },
+    { "9007199254740992", BAD }, { "99999999999999999999999999", BAD },
+    { "2026-01-01T00:00:30Z", 30000 }, { "2026-01-01t00:00:30z", 30000 },
+    { "2026-01-01T00:00:30.999Z", 30000 },
+    { "2026-01-01T01:00:30+01:00", 30000 },
+    { "2025-12-31T19:00:30-05:00", 30000 },
+    { "2026-01-01T00:00:00Z", BAD }, { "2025-12-31T23:59:59Z", BAD },
+    { "2027-01-01T00:00:00Z", NGX_HTTP_LLM_LIMITS_MAX },
+    { "2026-01-01T00:00:30", BAD }, { "2026-01-01", BAD },
+    { "2026-13-01T00:00:30Z", BAD }, { "2026-01-32T00:00:30Z", BAD },
+    { "2026-01-01T24:00:30Z", BAD }, { "2026-01-01T00:60:30Z", BAD },
+    { "2026-01-01T00:00:61Z", BAD }, { "2026-01-01T00:00:30+0100", BAD },
+    { "2026-01-01T00:00:30+24:00", BAD }, { "2026-01-01T00:00:30ZZ", BAD },
+    { "0000-01-01T00:00:30Z", BAD }, { "20x6-01-01T00:00:30Z", BAD },
+    { "", BAD }, { "-1", BAD }, { "+1", BAD }, { "NaN", BAD }, { "inf", BAD },
+    { "1e9", BAD }, { ".", BAD }, { ".5", BAD }, { "soon", BAD },
+    { "1 ", BAD },
+    { NULL, 0 }
+};
+
+
+static ngx_llm_unit_value_t  counts[] = {
+    { "0", 0 }, { "1", 1 }, { "007", 7 }, { "150000", 150000 },
+    { "99.9", 99 }, { "5.", 5 }, { "9007199254740991", 9007199254740991 },
+    { "9007199254740992", BAD }, { "18446744073709551617", BAD },
+    { "", BAD }, { "-1", BAD }, { "+1", BAD }, { "1,000", BAD }, { "1k", BAD },
+    { "NaN", BAD }, { ".5", BAD }, { " 1", BAD }, { "0x1", BAD },
+    { NULL, 0 }
+};
+
+
+/* seconds since the epoch, and until midnight on the Pacific coast */
+
+static struct {
+    uint64_t      now;
+    ngx_msec_t    wait;
+} midnights[] = {
+    { 1767225600, 28800000 },          /* 2026-01-01 00:00 GMT */
+    { 1767254400, 86400000 },          /* 2026-01-01 08:00 GMT: it is now */
+    { 1767254399, 1000 },
+    { 1782864000, 25200000 },          /* 2026-07-01 00:00 GMT */
+    { 1772956800, 82800000 },          /* 2026-03-08 08:00 GMT: 23 hours */
+    { 1772963999, 75601000 },          /* 2026-03-08 01:59:59 PST */
+    { 1772964000, 75600000 },          /* 2026-03-08 03:00 PDT */
+    { 1793516400, 90000000 },          /* 2026-11-01 07:00 GMT: 25 hours */
+    { 1793523600, 82800000 },          /* 2026-11-01 01:00 PST */
+    { 1709251200, 28800000 },          /* 2024-03-01 00:00 GMT, leap day */
+    { 1704067199, 28801000 },          /* 2023-12-31 23:59:59 GMT */
+    { 0, 0 }
 };
 
 
@@ -103,8 +179,8 @@ static ngx_llm_unit_glob_t  globs[] = {
 };
 
 
+static void ngx_llm_unit_times(void);
 static void ngx_llm_unit_lists(ngx_conf_t *cf);
-static void ngx_llm_unit_verdicts(void);
 
 
 static ngx_str_t
@@ -151,6 +227,8 @@ ngx_llm_unit_values(ngx_conf_t *cf)
     ngx_llm_unit_ok(ngx_http_llm_limits_msec(&text, &wait) == NGX_ERROR,
                     "limits: no date in milliseconds");
 
+    ngx_llm_unit_times();
+
     for (i = 0; globs[i].pattern; i++) {
         pattern = str(globs[i].pattern);
         text = str(globs[i].text);
@@ -160,7 +238,62 @@ ngx_llm_unit_values(ngx_conf_t *cf)
     }
 
     ngx_llm_unit_lists(cf);
-    ngx_llm_unit_verdicts();
+}
+
+
+static void
+ngx_llm_unit_times(void)
+{
+    int64_t      count;
+    ngx_int_t    rc;
+    ngx_str_t    text;
+    ngx_uint_t   i;
+    ngx_msec_t   wait;
+
+    for (i = 0; durations[i].text; i++) {
+        text = str(durations[i].text);
+        wait = 0;
+
+        rc = ngx_http_llm_limits_duration(&text, &wait);
+
+        ngx_llm_unit_ok(durations[i].wait == BAD
+                        ? rc == NGX_ERROR
+                        : (rc == NGX_OK && wait == durations[i].wait),
+                        "limits: duration \"%V\" is %M", &text, wait);
+    }
+
+    for (i = 0; resets[i].text; i++) {
+        text = str(resets[i].text);
+        wait = 0;
+
+        rc = ngx_http_llm_limits_reset(&text, (uint64_t) NOW * 1000, &wait);
+
+        ngx_llm_unit_ok(resets[i].wait == BAD
+                        ? rc == NGX_ERROR
+                        : (rc == NGX_OK && wait == resets[i].wait),
+                        "limits: reset \"%V\" is %M", &text, wait);
+    }
+
+    for (i = 0; counts[i].text; i++) {
+        text = str(counts[i].text);
+        count = 0;
+
+        rc = ngx_http_llm_limits_count(&text, &count);
+
+        ngx_llm_unit_ok(counts[i].wait == BAD
+                        ? rc == NGX_ERROR
+                        : (rc == NGX_OK
+                           && count == (int64_t) counts[i].wait),
+                        "limits: count \"%V\" is %L", &text, count);
+    }
+
+    for (i = 0; midnights[i].now; i++) {
+        wait = ngx_http_llm_limits_midnight(midnights[i].now * 1000);
+
+        ngx_llm_unit_ok(wait == midnights[i].wait,
+                        "limits: midnight after %uL is in %M",
+                        midnights[i].now, wait);
+    }
 }
 
 
@@ -203,84 +336,4 @@ ngx_llm_unit_lists(ngx_conf_t *cf)
                         joined, flaws.empty, flaws.trimmed, flaws.duplicate,
                         flaws.broken);
     }
-}
-
-
-static void
-ngx_llm_unit_verdicts(void)
-{
-    ngx_str_t                  hint, msec;
-    ngx_uint_t                 i;
-    ngx_http_llm_facts_t       facts;
-    ngx_http_llm_judgement_t   j;
-
-    static struct {
-        ngx_uint_t  status;
-        ngx_uint_t  verdict;
-        ngx_uint_t  hinted;
-    } rows[] = {
-        { 0, NGX_HTTP_LLM_ILL, NGX_HTTP_LLM_ILL },
-        { 200, NGX_HTTP_LLM_OK, NGX_HTTP_LLM_OK },
-        { 301, NGX_HTTP_LLM_OK, NGX_HTTP_LLM_OK },
-        { 400, NGX_HTTP_LLM_OK, NGX_HTTP_LLM_OK },
-        { 401, NGX_HTTP_LLM_FINISHED, NGX_HTTP_LLM_FINISHED },
-        { 403, NGX_HTTP_LLM_OK, NGX_HTTP_LLM_OK },
-        { 404, NGX_HTTP_LLM_OK, NGX_HTTP_LLM_OK },
-        { 413, NGX_HTTP_LLM_OK, NGX_HTTP_LLM_OK },
-        { 422, NGX_HTTP_LLM_OK, NGX_HTTP_LLM_OK },
-        { 429, NGX_HTTP_LLM_WAIT, NGX_HTTP_LLM_WAIT },
-        { 500, NGX_HTTP_LLM_ILL, NGX_HTTP_LLM_ILL },
-        { 503, NGX_HTTP_LLM_ILL, NGX_HTTP_LLM_WAIT },
-        { 529, NGX_HTTP_LLM_WAIT, NGX_HTTP_LLM_WAIT },
-    };
-
-    hint = str("30");
-    msec = str("1500");
-
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-
-        ngx_memzero(&facts, sizeof(facts));
-        facts.status = rows[i].status;
-
-        ngx_http_llm_verdict(&facts, NOW, &j);
-
-        ngx_llm_unit_ok(j.verdict == rows[i].verdict
-                        && j.wait == (j.verdict == NGX_HTTP_LLM_WAIT ? 5000
-                                   : j.verdict == NGX_HTTP_LLM_FINISHED ? 60000
-                                   : 0),
-                        "verdict: %ui, %ui for %M", facts.status, j.verdict,
-                        j.wait);
-
-        facts.retry_after = &hint;
-
-        ngx_http_llm_verdict(&facts, NOW, &j);
-
-        ngx_llm_unit_ok(j.verdict == rows[i].hinted
-                        && (j.verdict != NGX_HTTP_LLM_WAIT || j.wait == 30000),
-                        "verdict: %ui with a hint", facts.status);
-    }
-
-    ngx_memzero(&facts, sizeof(facts));
-    facts.status = 429;
-    facts.retry_after = &hint;
-    facts.retry_after_ms = &msec;
-
-    ngx_http_llm_verdict(&facts, NOW, &j);
-    ngx_llm_unit_ok(j.wait == 1500, "verdict: milliseconds come first");
-
-    msec = str("nonsense");
-    ngx_http_llm_verdict(&facts, NOW, &j);
-    ngx_llm_unit_ok(j.wait == 30000, "verdict: unless they are none");
-
-    hint = str("nonsense");
-    ngx_http_llm_verdict(&facts, NOW, &j);
-    ngx_llm_unit_ok(j.wait == 5000, "verdict: then the default");
-
-    hint = str("0");
-    ngx_http_llm_verdict(&facts, NOW, &j);
-    ngx_llm_unit_ok(j.wait == 1000, "verdict: not less than a second");
-
-    hint = str("100000");
-    ngx_http_llm_verdict(&facts, NOW, &j);
-    ngx_llm_unit_ok(j.wait == 3600000, "verdict: not more than an hour");
 }
