@@ -18,7 +18,19 @@
 
 /* longer names are of no model */
 
-#define NGX_HTTP_LLM_MAX_MODEL  512
+#define NGX_HTTP_LLM_MAX_MODEL    512
+
+#define NGX_HTTP_LLM_MAX_TOKENS   0x7fffffff
+
+/* ids of a request that are kept; so many of them are of encrypted items */
+
+#define NGX_HTTP_LLM_FIELDS_IDS   16
+#define NGX_HTTP_LLM_FIELDS_ITEMS 4
+
+/* bytes at the beginning of each part of the prompt that identify it */
+
+#define NGX_HTTP_LLM_FIELDS_PROMPT  1024
+#define NGX_HTTP_LLM_FIELDS_PARTS   11
 
 
 typedef enum {
@@ -43,10 +55,54 @@ typedef struct {
 } ngx_http_llm_field_t;
 
 
+/* of a part of the prompt, as far as it was read */
+
+typedef struct {
+    uint64_t               hash;
+    size_t                 len;        /* 0: nothing was */
+} ngx_http_llm_fields_part_t;
+
+
 typedef struct {
     ngx_http_llm_json_t   *json;
     ngx_http_llm_field_t   model;
-    ngx_uint_t             stream;       /* "stream": true */
+    ngx_uint_t             stream;     /* "stream": true */
+
+    /* tokens that the answer may have: the largest limit, 0 is unknown */
+    ngx_uint_t             max_tokens;
+
+    /*
+     * Hashes that the requests of one conversation have in common, 0 where
+     * there is none: "session" of what the client says about it, "prompt" of
+     * the beginning of the system prompt and of the first messages.  Both,
+     * and ids, are complete when the body is.
+     */
+    uint64_t               session;
+    uint64_t               prompt;
+
+    /*
+     * What the request refers to and a provider keeps for one account only:
+     * distinct hashes, see the ids room.  Named ids are in the order of the
+     * body; behind them are the latest encrypted items, by their ids and by
+     * their content, since clients may leave the ids out.
+     */
+    uint64_t               ids[NGX_HTTP_LLM_FIELDS_IDS];
+    ngx_uint_t             nids;
+
+    unsigned               store:1;    /* "store": true */
+    unsigned               no_store:1; /* "store": false */
+
+    /* the second message is by the client, too, and not by a model */
+    unsigned               second_message:1;
+    unsigned               second_input:1;
+
+    /* while the body is read */
+    ngx_uint_t             rank;       /* of what "session" is made of */
+    ngx_uint_t             nitems;
+    uint64_t               items[NGX_HTTP_LLM_FIELDS_ITEMS];
+    ngx_http_llm_fields_part_t  parts[NGX_HTTP_LLM_FIELDS_PARTS];
+    off_t                  skipped;    /* where a value is that is no text */
+    off_t                  foreign;    /* where one is that names no id */
     ngx_pool_t            *pool;
 } ngx_http_llm_fields_t;
 

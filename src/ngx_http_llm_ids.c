@@ -58,6 +58,31 @@ ngx_http_llm_ids_hash(ngx_str_t *id)
 }
 
 
+ngx_uint_t
+ngx_http_llm_ids_reasoning(ngx_str_t *id)
+{
+    return id->len > sizeof("rs_") - 1
+           && ngx_strncmp(id->data, "rs_", sizeof("rs_") - 1) == 0;
+}
+
+
+uint64_t
+ngx_http_llm_ids_content(ngx_str_t *content)
+{
+    size_t  len;
+
+    if (content->len == 0) {
+        return 0;
+    }
+
+    len = ngx_min(content->len, NGX_HTTP_LLM_IDS_CONTENT);
+
+    return ngx_http_llm_hash_final(
+               ngx_http_llm_hash_update(NGX_HTTP_LLM_HASH_START,
+                                        content->data, len));
+}
+
+
 size_t
 ngx_http_llm_ids_size(ngx_uint_t n)
 {

@@ -21,7 +21,11 @@
 
 /* places that an id may be kept in; when all are taken, the oldest goes */
 
-#define NGX_HTTP_LLM_IDS_WAYS  8
+#define NGX_HTTP_LLM_IDS_WAYS     8
+
+/* encrypted content differs within so many bytes */
+
+#define NGX_HTTP_LLM_IDS_CONTENT  256
 
 
 typedef struct {
@@ -48,6 +52,14 @@ typedef struct {
  */
 
 uint64_t ngx_http_llm_ids_hash(ngx_str_t *id);
+
+/*
+ * A reasoning item may be read by the account that made it only.  Its id has
+ * a prefix of its own, and its encrypted content is an id as well.
+ */
+
+ngx_uint_t ngx_http_llm_ids_reasoning(ngx_str_t *id);
+uint64_t ngx_http_llm_ids_content(ngx_str_t *content);
 
 /* memory, aligned as for uint64_t, that a map of at least n ids takes */
 
