@@ -50,7 +50,9 @@ static void ngx_http_llm_fields_id(ngx_http_llm_fields_t *fields,
  * front of what takes it.
  */
 
-static const ngx_http_llm_json_path_t  ngx_http_llm_fields_paths[] = {
+static const ngx_http_llm_json_path_t
+    ngx_http_llm_fields_paths[NGX_HTTP_LLM_JSON_PATHS + 1] =
+{
     { { "model", NULL } },
     { { "stream", NULL } },
     { { "store", NULL } },
@@ -114,6 +116,7 @@ static const ngx_http_llm_json_path_t  ngx_http_llm_fields_paths[] = {
     { { "tool_resources", "code_interpreter", "file_ids", "[]", NULL } },
     { { "batch", "input_config", "file_name", NULL } },
     { { "**", "previous_response_id", NULL } },
+    { { "**", "previous_interaction_id", NULL } },
     { { "**", "conversation", NULL } },
     { { "**", "conversation_id", NULL } },
     { { "**", "file_id", NULL } },
