@@ -20,6 +20,7 @@
 #include "ngx_http_llm_fields.h"
 #include "ngx_http_llm_multipart.h"
 #include "ngx_http_llm_path.h"
+#include "ngx_http_llm_usage.h"
 #include "ngx_http_llm_zone.h"
 
 
@@ -142,6 +143,12 @@ typedef struct {
     struct ngx_http_llm_judge_s      *judge;
     struct ngx_http_llm_response_s   *response;
     ngx_buf_t                        *answer;      /* of our own */
+
+    /*
+     * What a provider's 2xx answer says, NULL if it is not read: up to date
+     * with what has passed, so complete when the peer is freed.
+     */
+    ngx_http_llm_usage_t             *usage;
 
     unsigned                          reading:1;
     unsigned                          read:1;

@@ -11,13 +11,15 @@
 
 static ngx_uint_t ngx_http_llm_response_streams(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_response_usage(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
 static void ngx_http_llm_response_mask_headers(ngx_http_request_t *r,
     ngx_str_t *secret);
 static ngx_int_t ngx_http_llm_response_filter_init(void *data);
 static ngx_int_t ngx_http_llm_response_filter(void *data, ssize_t bytes);
 static ngx_int_t ngx_http_llm_response_pipe_filter(ngx_event_pipe_t *p,
     ngx_buf_t *buf);
-static void ngx_http_llm_response_pass(ngx_http_llm_response_t *response,
+static void ngx_http_llm_response_pass(ngx_http_llm_ctx_t *ctx,
     ngx_chain_t *in);
 
 
@@ -57,7 +59,39 @@ ngx_http_llm_response_accept(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     response->input_filter_init = u->input_filter_init;
     u->input_filter_init = ngx_http_llm_response_filter_init;
 
-    return NGX_OK;
+    return ngx_http_llm_response_usage(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_llm_response_usage(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    ngx_uint_t            kind, reads;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u->headers_in.status_n < NGX_HTTP_OK
+        || u->headers_in.status_n >= NGX_HTTP_SPECIAL_RESPONSE
+        || u->headers_in.content_type == NULL)
+    {
+        return NGX_OK;
+    }
+
+    reads = ngx_http_llm_bind_reads(r->method, &ctx->path, ctx->fields);
+    kind = ngx_http_llm_usage_kind(&u->headers_in.content_type->value);
+
+    if (reads == 0
+        || kind == NGX_HTTP_LLM_USAGE_NONE
+        || (kind == NGX_HTTP_LLM_USAGE_JSON
+            && u->headers_in.content_length_n > NGX_HTTP_LLM_USAGE_SIZE))
+    {
+        return NGX_OK;
+    }
+
+    ctx->usage = ngx_http_llm_usage_create(r->pool, kind, reads);
+
+    return ctx->usage ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -176,7 +210,7 @@ ngx_http_llm_response_filter(void *data, ssize_t bytes)
 
     rc = response->input_filter(data, bytes);
 
-    ngx_http_llm_response_pass(response, *out);
+    ngx_http_llm_response_pass(ctx, *out);
 
     return rc;
 }
@@ -199,17 +233,28 @@ ngx_http_llm_response_pipe_filter(ngx_event_pipe_t *p, ngx_buf_t *buf)
 
     rc = response->pipe_filter(p, buf);
 
-    ngx_http_llm_response_pass(response, *out);
+    ngx_http_llm_response_pass(ctx, *out);
 
     return rc;
 }
 
 
 static void
-ngx_http_llm_response_pass(ngx_http_llm_response_t *response, ngx_chain_t *in)
+ngx_http_llm_response_pass(ngx_http_llm_ctx_t *ctx, ngx_chain_t *in)
 {
+    ngx_buf_t                *b;
+    ngx_http_llm_response_t  *response;
+
+    response = ctx->response;
+
     for ( /* void */ ; in; in = in->next) {
-        (void) ngx_http_llm_mask(&response->mask, &response->secret,
-                                 in->buf->pos, in->buf->last);
+        b = in->buf;
+
+        (void) ngx_http_llm_mask(&response->mask, &response->secret, b->pos,
+                                 b->last);
+
+        if (ctx->usage) {
+            ngx_http_llm_usage_feed(ctx->usage, b->pos, b->last - b->pos);
+        }
     }
 }
