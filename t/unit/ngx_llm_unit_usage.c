@@ -420,7 +420,8 @@ call(ngx_uint_t i)
         ngx_http_llm_usage_finish(usage);
     }
 
-    ngx_llm_unit_ok(bad == 0, "bind: ids in %s", calls[i].answer);
+    ngx_llm_unit_ok(bad == 0, "bind: ids in the answer of %ui: %s", i,
+                    calls[i].ids);
 }
 
 
@@ -606,8 +607,8 @@ ngx_llm_unit_usage(ngx_pool_t *p)
             bad += !answer(i, step);
         }
 
-        ngx_llm_unit_ok(bad == 0, "usage: %ui: %s of %s", i, answers[i].tokens,
-                        answers[i].text);
+        ngx_llm_unit_ok(bad == 0, "usage: answer %ui: %s", i,
+                        answers[i].tokens);
     }
 
     for (i = 0; calls[i].path; i++) {
