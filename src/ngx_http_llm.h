@@ -45,6 +45,7 @@ typedef struct {
     ngx_array_t                       secrets;   /* of ngx_str_t, the same */
     ngx_http_llm_pool_t               pool;
     ngx_uint_t                        model_sets;  /* a key has models= */
+    ngx_uint_t                        policy;      /* llm_balance */
 
     ngx_http_upstream_srv_conf_t     *uscf;
     ngx_uint_t                        naddrs;      /* 1 if it is not known */

@@ -310,11 +310,9 @@ ngx_http_llm_json_value(ngx_http_llm_json_t *json, ngx_uint_t type,
     value.start = json->start;
     value.end = ngx_http_llm_json_position(json);
 
-    for (i = 0, mask = json->mask; mask; i++, mask >>= 1) {
+    for (mask = json->mask; mask; mask &= mask - 1) {
 
-        if (!(mask & 1)) {
-            continue;
-        }
+        i = __builtin_ctzll(mask);
 
         if (!(json->anywhere >> i & 1)
             && !ngx_http_llm_json_complete(json, i, type))
@@ -424,12 +422,9 @@ ngx_http_llm_json_match(ngx_http_llm_json_t *json, uint64_t mask,
 
     found = 0;
 
-    for (i = 0; mask; i++, mask >>= 1) {
+    for ( /* void */ ; mask; mask &= mask - 1) {
 
-        if (!(mask & 1)) {
-            continue;
-        }
-
+        i = __builtin_ctzll(mask);
         names = json->paths[i].names;
 
         for (n = 0; n < depth && names[n]; n++) { /* void */ }
@@ -445,7 +440,10 @@ ngx_http_llm_json_match(ngx_http_llm_json_t *json, uint64_t mask,
             continue;
         }
 
-        if ((ngx_strncmp(names[n], name, len) == 0 && names[n][len] == '\0')
+        if ((len
+             && names[n][0] == name[0]
+             && ngx_strncmp(names[n], name, len) == 0
+             && names[n][len] == '\0')
             || (json->below >> i & 1 && names[n + 1] == NULL))
         {
             found |= (uint64_t) 1 << i;

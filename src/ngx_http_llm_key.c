@@ -12,7 +12,8 @@ static char *ngx_http_llm_key_param(ngx_conf_t *cf, ngx_str_t *value,
 static ngx_int_t ngx_http_llm_key_models(ngx_conf_t *cf, ngx_str_t *value,
     ngx_array_t **models);
 static ngx_int_t ngx_http_llm_key_fingerprint(
-    ngx_http_llm_upstream_t *upstream, ngx_str_t *secret, u_char *fingerprint);
+    ngx_http_llm_upstream_t *upstream, const char *what, ngx_str_t *name,
+    u_char *fingerprint);
 
 char *
 ngx_http_llm_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -81,7 +82,18 @@ static char *
 ngx_http_llm_key_param(ngx_conf_t *cf, ngx_str_t *value, ngx_uint_t n,
     ngx_http_llm_key_t *key)
 {
-    ngx_int_t  number;
+    ngx_int_t   number;
+    ngx_uint_t  i;
+
+    static struct {
+        ngx_str_t  name;
+        size_t     offset;
+    } numbers[] = {
+        { ngx_string("rpm="), offsetof(ngx_http_llm_limit_t, rpm) },
+        { ngx_string("tpm="), offsetof(ngx_http_llm_limit_t, tpm) },
+        { ngx_string("rpd="), offsetof(ngx_http_llm_limit_t, rpd) },
+        { ngx_null_string, 0 }
+    };
 
     if (ngx_strncmp(value->data, "name=", 5) == 0 && value->len > 5) {
         key->name.data = value->data + 5;
@@ -110,6 +122,36 @@ ngx_http_llm_key_param(ngx_conf_t *cf, ngx_str_t *value, ngx_uint_t n,
         }
 
         key->max_conns = number;
+
+        return NGX_CONF_OK;
+    }
+
+    for (i = 0; numbers[i].name.len; i++) {
+
+        if (value->len <= numbers[i].name.len
+            || ngx_strncmp(value->data, numbers[i].name.data,
+                           numbers[i].name.len)
+               != 0)
+        {
+            continue;
+        }
+
+        number = ngx_atoi(value->data + numbers[i].name.len,
+                          value->len - numbers[i].name.len);
+
+        if (number < 1 || number > NGX_MAX_INT32_VALUE) {
+            goto invalid;
+        }
+
+        *(uint32_t *) ((char *) &key->limit + numbers[i].offset) =
+                                                          (uint32_t) number;
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value->data, "group=", 6) == 0 && value->len > 6) {
+        key->group.data = value->data + 6;
+        key->group.len = value->len - 6;
 
         return NGX_CONF_OK;
     }
@@ -227,8 +269,12 @@ ngx_http_llm_key_add(ngx_conf_t *cf, ngx_http_llm_upstream_t *upstream,
             upstream->model_sets = 1;
         }
 
-        if (ngx_http_llm_key_fingerprint(upstream, secret, key->fingerprint)
-            != NGX_OK)
+        if (ngx_http_llm_key_fingerprint(upstream, "", secret,
+                                         key->fingerprint)
+            != NGX_OK
+            || ngx_http_llm_key_fingerprint(upstream, "group", &key->group,
+                                            key->group_id)
+               != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -257,20 +303,20 @@ ngx_http_llm_key_add(ngx_conf_t *cf, ngx_http_llm_upstream_t *upstream,
 
 
 /*
- * The same on every machine; salted by what the key is for, so that it is not
- * simply the digest of the key.
+ * The same on every machine.  A key's has what it is for in it, so that it is
+ * not simply the digest of the key.
  */
 
 static ngx_int_t
 ngx_http_llm_key_fingerprint(ngx_http_llm_upstream_t *upstream,
-    ngx_str_t *secret, u_char *fingerprint)
+    const char *what, ngx_str_t *name, u_char *fingerprint)
 {
     u_char     *p, digest[NGX_HTTP_LLM_DIGEST_LEN];
     ngx_int_t   rc;
     ngx_str_t   text;
 
     text.len = upstream->provider->name.len + 1 + upstream->host.len + 1
-               + secret->len;
+               + (*what ? ngx_strlen(what) + 1 : 0) + name->len;
 
     text.data = ngx_alloc(text.len, ngx_cycle->log);
     if (text.data == NULL) {
@@ -284,7 +330,12 @@ ngx_http_llm_key_fingerprint(ngx_http_llm_upstream_t *upstream,
     p = ngx_cpymem(p, upstream->host.data, upstream->host.len);
     *p++ = '\0';
 
-    ngx_memcpy(p, secret->data, secret->len);
+    if (*what) {
+        p = ngx_cpymem(p, what, ngx_strlen(what));
+        *p++ = '\0';
+    }
+
+    ngx_memcpy(p, name->data, name->len);
 
     rc = ngx_http_llm_digest(&text, digest);
 
@@ -302,7 +353,7 @@ ngx_http_llm_key_fingerprint(ngx_http_llm_upstream_t *upstream,
 ngx_int_t
 ngx_http_llm_key_pool(ngx_conf_t *cf, ngx_http_llm_upstream_t *upstream)
 {
-    ngx_str_t            *secrets, *secret;
+    ngx_str_t            *secrets, *secret, pacific;
     ngx_uint_t            i, n, k, backup;
     ngx_http_llm_key_t   *keys, *key, params;
 
@@ -370,8 +421,17 @@ ngx_http_llm_key_pool(ngx_conf_t *cf, ngx_http_llm_upstream_t *upstream)
     upstream->pool.name = upstream->name;
     upstream->pool.keys = keys;
     upstream->pool.nkeys = n;
+    upstream->pool.policy = upstream->policy;
 
-    return NGX_OK;
+    ngx_str_set(&pacific, "gemini");
+
+    upstream->pool.day = ngx_http_llm_catalog_named(upstream->provider,
+                                                    &pacific)
+                         ? NGX_HTTP_LLM_DAY_PACIFIC : NGX_HTTP_LLM_DAY_UTC;
+
+    return ngx_http_llm_key_fingerprint(upstream, "upstream",
+                                        &upstream->name,
+                                        upstream->pool.fingerprint);
 }
 
 
@@ -394,11 +454,39 @@ ngx_http_llm_balance(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (ngx_strcmp(value[1].data, "round_robin") != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid value \"%V\"",
-                           &value[1]);
+    if (ngx_http_llm_key_policy(&value[1], &lscf->upstream->policy)
+        != NGX_OK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid policy \"%V\", it must be "
+                           "\"round_robin\", \"least_conn\", \"headroom\" "
+                           "or \"affinity\"", &value[1]);
         return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_http_llm_key_policy(ngx_str_t *name, ngx_uint_t *policy)
+{
+    ngx_uint_t  i;
+
+    /* in the order of the enumeration */
+
+    static const char *const  policies[] = {
+        "round_robin", "least_conn", "headroom", "affinity", NULL
+    };
+
+    for (i = 0; policies[i]; i++) {
+        if (name->len == ngx_strlen(policies[i])
+            && ngx_strncmp(name->data, policies[i], name->len) == 0)
+        {
+            *policy = i;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
 }

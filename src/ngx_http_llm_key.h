@@ -22,6 +22,10 @@
 char *ngx_http_llm_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_llm_balance(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
+/* the policy of a name, as "llm_balance" has it; NGX_DECLINED: none */
+
+ngx_int_t ngx_http_llm_key_policy(ngx_str_t *name, ngx_uint_t *policy);
+
 /*
  * Adds n keys with the same parameters; those that the upstream has already
  * are dropped with a warning.  Without secrets: one key that stands for having

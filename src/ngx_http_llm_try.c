@@ -6,17 +6,14 @@
 
 #include "ngx_http_llm_try.h"
 #include "ngx_http_llm_error.h"
+#include "ngx_http_llm_hash.h"
 #include "ngx_http_llm_route.h"
+#include "ngx_http_llm_signal.h"
 
 
 /* an ill upstream gets one more key: the fault may be of a single server */
 
 #define NGX_HTTP_LLM_ILL_KEYS  2
-
-/* when nobody says how long; LiteLLM's cooldown is 5 s, too */
-
-#define NGX_HTTP_LLM_WAIT_DEFAULT   5000                              /* ms */
-#define NGX_HTTP_LLM_FINISHED_WAIT  (60 * 1000)                       /* ms */
 
 
 static ngx_int_t ngx_http_llm_try_create(ngx_http_request_t *r,
@@ -26,7 +23,7 @@ static ngx_int_t ngx_http_llm_try_enter(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static void ngx_http_llm_try_leave(ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_try_skip_models(ngx_http_request_t *r,
-    ngx_http_llm_ctx_t *ctx);
+    ngx_http_llm_ctx_t *ctx, ngx_str_t *model);
 static ngx_int_t ngx_http_llm_try_skip(ngx_http_request_t *r,
     ngx_http_llm_try_t *try, ngx_http_llm_pool_t *pool, ngx_uint_t key);
 
@@ -55,7 +52,7 @@ ngx_http_llm_try_reserve(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
             && !target->upstream->unresolved
             && ngx_http_llm_path_door(&ctx->path, &target->upstream->site))
         {
-            rc = ngx_http_llm_zone_acquire(&target->upstream->pool, try->skip,
+            rc = ngx_http_llm_zone_acquire(&target->upstream->pool, &try->ask,
                                            &try->lease);
             if (rc == NGX_ERROR) {
                 return NGX_ERROR;
@@ -112,14 +109,20 @@ ngx_http_llm_try_cleanup(void *data)
 {
     ngx_http_llm_try_t *try = data;
 
-    ngx_http_llm_zone_release(&try->lease, try->reserved);
+    ngx_http_llm_zone_release(&try->lease, try->reserved, 0);
 }
 
 
 static ngx_int_t
 ngx_http_llm_try_enter(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
+    ngx_str_t               model;
+    ngx_http_llm_ask_t     *ask;
     ngx_http_llm_target_t  *target;
+
+    ask = &ctx->try->ask;
+
+    ngx_memzero(ask, sizeof(ngx_http_llm_ask_t));
 
     if (ctx->target == ctx->ntargets) {
         return NGX_OK;
@@ -127,11 +130,19 @@ ngx_http_llm_try_enter(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     target = &ctx->targets[ctx->target];
 
-    if (!target->upstream->model_sets) {
-        return NGX_OK;
+    ngx_http_llm_route_model(ctx, target, &model);
+
+    if (model.len) {
+        ask->model = ngx_http_llm_hash_update(NGX_HTTP_LLM_HASH_START,
+                                              model.data, model.len);
+        ask->model = ngx_http_llm_hash_final(ask->model);
     }
 
-    return ngx_http_llm_try_skip_models(r, ctx);
+    ask->tokens = ngx_http_llm_estimate(r, ctx);
+    ask->affinity = ngx_http_llm_session(r, ctx);
+
+    return target->upstream->model_sets
+           ? ngx_http_llm_try_skip_models(r, ctx, &model) : NGX_OK;
 }
 
 
@@ -144,7 +155,6 @@ ngx_http_llm_try_leave(ngx_http_llm_ctx_t *ctx)
 
     ctx->target++;
 
-    try->skip = NULL;
     try->ill = 0;
     try->unreached = 0;
 }
@@ -153,7 +163,7 @@ ngx_http_llm_try_leave(ngx_http_llm_ctx_t *ctx)
 ngx_int_t
 ngx_http_llm_try_move(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
-    ngx_http_llm_zone_release(&ctx->try->lease, 1);
+    ngx_http_llm_zone_release(&ctx->try->lease, 1, 0);
 
     ctx->try->reserved = 0;
 
@@ -170,7 +180,7 @@ ngx_http_llm_try_move(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 void
 ngx_http_llm_try_reset(ngx_http_llm_ctx_t *ctx)
 {
-    ngx_http_llm_zone_release(&ctx->try->lease, ctx->try->reserved);
+    ngx_http_llm_zone_release(&ctx->try->lease, ctx->try->reserved, 0);
 
     ctx->target = 0;
     ctx->try = NULL;
@@ -180,9 +190,10 @@ ngx_http_llm_try_reset(ngx_http_llm_ctx_t *ctx)
 /* the keys whose models= does not name the one that is asked for */
 
 static ngx_int_t
-ngx_http_llm_try_skip_models(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+ngx_http_llm_try_skip_models(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
+    ngx_str_t *model)
 {
-    ngx_str_t              *pattern, model;
+    ngx_str_t              *pattern;
     ngx_uint_t              i, n;
     ngx_http_llm_key_t     *key;
     ngx_http_llm_pool_t    *pool;
@@ -191,9 +202,7 @@ ngx_http_llm_try_skip_models(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     target = &ctx->targets[ctx->target];
     pool = &target->upstream->pool;
 
-    ngx_http_llm_route_model(ctx, target, &model);
-
-    if (model.len == 0) {
+    if (model->len == 0) {
         return NGX_OK;
     }
 
@@ -207,7 +216,7 @@ ngx_http_llm_try_skip_models(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         pattern = key->models->elts;
 
         for (n = 0; n < key->models->nelts; n++) {
-            if (ngx_http_llm_glob(&pattern[n], &model)) {
+            if (ngx_http_llm_glob(&pattern[n], model)) {
                 break;
             }
         }
@@ -227,14 +236,14 @@ static ngx_int_t
 ngx_http_llm_try_skip(ngx_http_request_t *r, ngx_http_llm_try_t *try,
     ngx_http_llm_pool_t *pool, ngx_uint_t key)
 {
-    if (try->skip == NULL) {
-        try->skip = ngx_pcalloc(r->pool, (pool->nkeys + 7) / 8);
-        if (try->skip == NULL) {
+    if (try->ask.skip == NULL) {
+        try->ask.skip = ngx_pcalloc(r->pool, (pool->nkeys + 7) / 8);
+        if (try->ask.skip == NULL) {
             return NGX_ERROR;
         }
     }
 
-    try->skip[key / 8] |= (u_char) (1 << key % 8);
+    try->ask.skip[key / 8] |= (u_char) (1 << key % 8);
 
     return NGX_OK;
 }
@@ -288,49 +297,72 @@ ngx_http_llm_try_unreached(ngx_http_llm_ctx_t *ctx)
 
 
 void
+ngx_http_llm_try_report(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_judgement_t *judgement, ngx_uint_t status)
+{
+    ngx_log_t               *log;
+    ngx_http_llm_try_t      *try;
+    ngx_http_llm_change_t    change;
+
+    /* in the order of the scopes */
+
+    static const char *const  scopes[] = { "", "group of ", "model of " };
+
+    try = ctx->try;
+    log = r->connection->log;
+
+    ngx_http_llm_zone_report(&try->lease, judgement, &change);
+
+    if (change.out) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "%skey \"%V\" of upstream \"%V\" is out for %Mms: %s, "
+                      "status %ui, %s", scopes[judgement->scope],
+                      &try->key_name, &try->upstream->name, change.wait,
+                      judgement->verdict == NGX_HTTP_LLM_WAIT
+                      ? "asked to wait" : "refused", status,
+                      judgement->reason ? judgement->reason : "no reason");
+    }
+
+    if (change.back) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "key \"%V\" of upstream \"%V\" is back: status %ui",
+                      &try->key_name, &try->upstream->name, status);
+    }
+
+    if (change.alike) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "all keys of upstream \"%V\" were refused at once, which "
+                      "is held against the upstream", &try->upstream->name);
+    }
+
+    if (change.upstream && change.open) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "upstream \"%V\" is out for %Mms: it failed too often",
+                      &try->upstream->name, change.open);
+
+    } else if (change.upstream) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0, "upstream \"%V\" is back",
+                      &try->upstream->name);
+    }
+}
+
+
+void
 ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     ngx_http_llm_judgement_t *judgement, ngx_uint_t status)
 {
-    ngx_msec_t                 wait;
-    ngx_uint_t                 changed;
-    ngx_http_llm_try_t        *try;
-    ngx_http_llm_lease_t      *lease;
+    ngx_http_llm_try_t    *try;
+    ngx_http_llm_lease_t  *lease;
 
     try = ctx->try;
     lease = &try->lease;
-    wait = judgement->wait;
 
-    if (wait == 0) {
-        wait = (judgement->verdict == NGX_HTTP_LLM_WAIT)
-               ? NGX_HTTP_LLM_WAIT_DEFAULT : NGX_HTTP_LLM_FINISHED_WAIT;
-    }
+    ngx_http_llm_try_report(r, ctx, judgement, status);
 
-    switch (judgement->verdict) {
-
-    case NGX_HTTP_LLM_WAIT:
-    case NGX_HTTP_LLM_FINISHED:
-
-        changed = ngx_http_llm_zone_put_out(lease,
-                                   judgement->verdict == NGX_HTTP_LLM_WAIT
-                                   ? NGX_HTTP_LLM_KEY_COOLING
-                                   : NGX_HTTP_LLM_KEY_FINISHED,
-                                   wait);
-
-        if (changed) {
-            ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                          "key \"%V\" of upstream \"%V\" is out for %Mms: "
-                          "%s, status %ui",
-                          &try->key_name, &try->upstream->name, wait,
-                          judgement->verdict == NGX_HTTP_LLM_WAIT
-                          ? "asked to wait" : "refused", status);
-        }
-
-        break;
-
-    case NGX_HTTP_LLM_ILL:
-    case NGX_HTTP_LLM_ELSEWHERE:
+    if (judgement->verdict == NGX_HTTP_LLM_ILL
+        || judgement->verdict == NGX_HTTP_LLM_ELSEWHERE)
+    {
         try->ill++;
-        break;
     }
 
     /* never the same key twice; without memory there is no other try at all */
@@ -341,7 +373,19 @@ ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
         ctx->target = ctx->ntargets;
     }
 
-    ngx_http_llm_zone_release(lease, 0);
+    ngx_http_llm_zone_release(lease, 0, 0);
+}
+
+
+void
+ngx_http_llm_try_end(ngx_http_llm_ctx_t *ctx)
+{
+    uint64_t  tokens;
+
+    tokens = (ctx->usage && ctx->usage->tokens.known)
+             ? ctx->usage->tokens.total : 0;
+
+    ngx_http_llm_zone_release(&ctx->try->lease, 0, tokens);
 }
 
 
@@ -367,8 +411,6 @@ ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     for (ctx->target = 0; ctx->target < ctx->ntargets; /* void */ ) {
         target = &ctx->targets[ctx->target];
 
-        try->skip = NULL;
-
         if (ngx_http_llm_try_enter(r, ctx) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
@@ -379,7 +421,7 @@ ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         } else if (ngx_http_llm_path_door(&ctx->path,
                                           &target->upstream->site))
         {
-            ngx_http_llm_zone_explain(&target->upstream->pool, try->skip,
+            ngx_http_llm_zone_explain(&target->upstream->pool, &try->ask,
                                       &busy);
         }
 
@@ -389,7 +431,7 @@ ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     name = &ctx->targets[ctx->ntargets - 1].upstream->name;
     retry = (busy.retry + 999) / 1000;
 
-    if (busy.cooling || busy.full) {
+    if (busy.cooling || busy.full || busy.limited) {
         status = ngx_http_llm_error(r, ctx, NGX_HTTP_TOO_MANY_REQUESTS,
                                     "rate_limit_error", "rate_limit_exceeded",
                                     "All keys of \"%V\" have reached a rate "
@@ -417,6 +459,16 @@ ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
                                     "\"%V\".", name, &ctx->model);
 
         ctx->error.param = "\"model\"";
+
+    } else if (busy.open) {
+        status = ngx_http_llm_error(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                    "server_error", "provider_error",
+                                    "\"%V\" failed too often; it is asked "
+                                    "again after the time that Retry-After "
+                                    "tells.", name);
+
+        ctx->error.retry_after = retry ? retry : 1;
+        ctx->error.no_retry = 1;
 
     } else if (unresolved == ctx->ntargets) {
         status = ngx_http_llm_error(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE,

@@ -24,7 +24,7 @@
 
 typedef struct ngx_http_llm_try_s {
     ngx_http_llm_lease_t       lease;
-    u_char                    *skip;      /* keys of this target not to take */
+    ngx_http_llm_ask_t         ask;       /* what is wanted of this target */
     ngx_uint_t                 begun;     /* number of tries */
     ngx_uint_t                 ill;       /* ill verdicts at this target */
     ngx_uint_t                 unreached; /* addresses of it that failed */
@@ -70,6 +70,15 @@ void ngx_http_llm_try_repeat(ngx_http_llm_ctx_t *ctx);
  */
 
 ngx_int_t ngx_http_llm_try_unreached(ngx_http_llm_ctx_t *ctx);
+
+/* what the answer to the try that runs says, which may yet go on */
+
+void ngx_http_llm_try_report(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_judgement_t *judgement, ngx_uint_t status);
+
+/* ends the try that runs, which was reported */
+
+void ngx_http_llm_try_end(ngx_http_llm_ctx_t *ctx);
 
 /* ends the try that runs: reports its verdict and gives its key back */
 

@@ -4,670 +4,83 @@
  */
 
 
-#include "ngx_http_llm_zone.h"
+#include "ngx_http_llm_store.h"
+#include "ngx_http_llm_hash.h"
+#include "ngx_http_llm_limits.h"
 
 
-/*
- * What lies in the zone:
- *
- *     sh           the root, with a table of nodes of a fixed size
- *     node         the state of one key, found again by its fingerprint
- *     generation   the pools of one configuration; old workers go on with
- *                  theirs while new ones use the next
- *     slot         what one process has in flight, so that it can be given
- *                  back when the process is gone
- *
- * No pointer leads out of the zone.
- */
+/* a key at max_conns is asked again, if nobody says that it is free */
 
-#define NGX_HTTP_LLM_ZONE_LAYOUT  1
+#define NGX_HTTP_LLM_ZONE_FULL      20                                /* ms */
 
-/* a node, its turn, and a share of the slots of several processes */
+/* a key that the configuration takes out never comes back */
 
-#define NGX_HTTP_LLM_ZONE_PER_KEY  1024
+#define NGX_HTTP_LLM_ZONE_DOWN      (24 * 60 * 60 * 1000)             /* ms */
 
 /*
- * A worker may have been forked from a configuration that was replaced
- * before it could attach; none takes longer than this to start.
+ * A conversation leaves its key when that has twice its share of what is in
+ * flight; so few do not count.
  */
 
-#define NGX_HTTP_LLM_ZONE_GRACE    10000                              /* ms */
+#define NGX_HTTP_LLM_ZONE_LOAD      2
+#define NGX_HTTP_LLM_ZONE_LOAD_MIN  8
 
-#define NGX_HTTP_LLM_ZONE_SWEEP    900                                /* ms */
+/* a request's share of tokens, and what is assumed of a key that is silent */
 
+#define NGX_HTTP_LLM_ZONE_TOKENS    1000
+#define NGX_HTTP_LLM_ZONE_REQUESTS  200
 
-typedef struct {
-    ngx_msec_t                   until;          /* if state is not usable */
-    uint32_t                     state;
-    uint32_t                     in_flight;
-    uint64_t                     tries;
-    uint64_t                     outs;
-    uint32_t                     refs;           /* of pools; 0: free */
-    u_char                       fingerprint[NGX_HTTP_LLM_FINGERPRINT_LEN];
-} ngx_http_llm_node_t;
+/* so many keys that worked, refused within so long, are the provider's fault */
+
+#define NGX_HTTP_LLM_ZONE_ALIKE       3
+#define NGX_HTTP_LLM_ZONE_ALIKE_TIME  10000                           /* ms */
 
 
-struct ngx_http_llm_pool_sh_s {
-    ngx_http_llm_wheel_t         wheel;
-    ngx_uint_t                   first;          /* number of its first key */
-    ngx_http_llm_node_t        **nodes;
-};
-
-
-typedef struct {
-    ngx_queue_t                  queue;
-    ngx_uint_t                   serial;
-    ngx_uint_t                   nkeys;
-    ngx_uint_t                   npools;
-    ngx_http_llm_pool_sh_t      *pools;
-    ngx_msec_t                   retired_at;
-
-    unsigned                     committed:1;
-    unsigned                     retired:1;
-} ngx_http_llm_generation_t;
-
-
-typedef struct {
-    ngx_queue_t                  queue;
-    ngx_pid_t                    pid;
-    ngx_http_llm_generation_t   *generation;
-    uint32_t                     in_flight[1];   /* by number of the key */
-} ngx_http_llm_slot_t;
-
-
-typedef struct {
-    ngx_uint_t                   layout;
-    ngx_uint_t                   serial;         /* of the last generation */
-    ngx_msec_t                   swept;
-    ngx_queue_t                  generations;
-    ngx_queue_t                  slots;
-    ngx_uint_t                   capacity;
-    ngx_http_llm_node_t         *nodes;
-} ngx_http_llm_zone_sh_t;
-
-
-struct ngx_http_llm_zone_s {
-    ngx_http_llm_zone_sh_t      *sh;
-    ngx_slab_pool_t             *shpool;
-    ngx_array_t                  pools;     /* of ngx_http_llm_pool_t * */
-    ngx_http_llm_generation_t   *generation;
-    ngx_http_llm_generation_t   *previous;  /* of the old configuration */
-    ngx_http_llm_slot_t         *slot;      /* of this process */
-    ngx_uint_t                   serial;
-    ngx_log_t                   *log;
-};
-
-
-typedef struct {
-    ngx_http_llm_pool_t         *pool;
-    u_char                      *skip;
-    ngx_msec_t                   now;
-} ngx_http_llm_zone_ask_t;
-
-
-static ngx_int_t ngx_http_llm_zone_init(ngx_shm_zone_t *shm_zone, void *data);
-static ngx_int_t ngx_http_llm_zone_init_sh(ngx_http_llm_zone_t *zone,
-    size_t size);
-static ngx_int_t ngx_http_llm_zone_add_generation(ngx_http_llm_zone_t *zone);
-static ngx_int_t ngx_http_llm_zone_add_pool(ngx_http_llm_zone_t *zone,
-    ngx_http_llm_pool_t *pool, ngx_http_llm_pool_sh_t *psh);
-static ngx_http_llm_node_t *ngx_http_llm_zone_node(ngx_http_llm_zone_sh_t *sh,
-    u_char *fingerprint);
-static void ngx_http_llm_zone_free_generation(ngx_http_llm_zone_t *zone,
-    ngx_http_llm_generation_t *generation);
-static void ngx_http_llm_zone_free_slot(ngx_http_llm_zone_t *zone,
-    ngx_http_llm_slot_t *slot);
-static void ngx_http_llm_zone_collect(ngx_http_llm_zone_t *zone);
+static void ngx_http_llm_zone_choice(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask);
+static ngx_int_t ngx_http_llm_zone_choose(ngx_http_llm_choice_t *choice);
+static ngx_int_t ngx_http_llm_zone_home(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_lane_ask_t *ask);
+static uint64_t ngx_http_llm_zone_group(ngx_http_llm_choice_t *choice,
+    ngx_uint_t i);
+static ngx_uint_t ngx_http_llm_zone_fits(void *data, ngx_uint_t i);
+static uint32_t ngx_http_llm_zone_weight(void *data, ngx_uint_t i);
+static uint64_t ngx_http_llm_zone_order(void *data, ngx_uint_t i);
 static ngx_int_t ngx_http_llm_zone_usable(void *data, ngx_uint_t i,
     ngx_msec_t *until);
+static ngx_uint_t ngx_http_llm_zone_out(ngx_http_llm_choice_t *choice,
+    ngx_uint_t i, ngx_uint_t *state, ngx_msec_t *until);
+static void ngx_http_llm_zone_take(ngx_http_llm_choice_t *choice,
+    ngx_uint_t i, ngx_http_llm_lease_t *lease);
+static void ngx_http_llm_zone_update(ngx_http_llm_choice_t *choice,
+    ngx_uint_t key);
+static void ngx_http_llm_zone_update_all(ngx_http_llm_choice_t *choice,
+    ngx_uint_t key);
+static void ngx_http_llm_zone_refused(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_lease_t *lease, ngx_http_llm_judgement_t *judgement,
+    ngx_http_llm_change_t *change);
+static void ngx_http_llm_zone_alike(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_lease_t *lease, ngx_http_llm_change_t *change);
+static void ngx_http_llm_zone_told(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_lease_t *lease, ngx_http_llm_judgement_t *judgement);
 
-#define ngx_http_llm_zone_passed(now, until)                                  \
-    ((ngx_msec_int_t) ((now) - (until)) >= 0)
+#define ngx_http_llm_zone_skips(ask, i)                                       \
+    ((ask)->skip && ((ask)->skip[(i) / 8] & (1 << (i) % 8)))
 
+/* who knows what is left */
 
-size_t
-ngx_http_llm_zone_min_size(void)
-{
-    return 8 * ngx_pagesize;
-}
-
-
-ngx_http_llm_zone_t *
-ngx_http_llm_zone_create(ngx_conf_t *cf, size_t size, void *tag)
-{
-    ngx_str_t             name;
-    ngx_shm_zone_t       *shm_zone;
-    ngx_http_llm_zone_t  *zone;
-
-    zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_llm_zone_t));
-    if (zone == NULL) {
-        return NULL;
-    }
-
-    if (ngx_array_init(&zone->pools, cf->pool, 8,
-                       sizeof(ngx_http_llm_pool_t *))
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
-    ngx_str_set(&name, "llm_balancer");
-
-    shm_zone = ngx_shared_memory_add(cf, &name, size, tag);
-    if (shm_zone == NULL) {
-        return NULL;
-    }
-
-    zone->log = &cf->cycle->new_log;
-
-    shm_zone->init = ngx_http_llm_zone_init;
-    shm_zone->data = zone;
-
-    return zone;
-}
+#define ngx_http_llm_zone_foresees(pool)                                      \
+    ((pool)->policy == NGX_HTTP_LLM_HEADROOM                                  \
+     || (pool)->policy == NGX_HTTP_LLM_AFFINITY)
 
 
 ngx_int_t
-ngx_http_llm_zone_add(ngx_http_llm_zone_t *zone, ngx_http_llm_pool_t *pool)
-{
-    ngx_http_llm_pool_t  **p;
-
-    p = ngx_array_push(&zone->pools);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    *p = pool;
-    pool->zone = zone;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_llm_zone_init(ngx_shm_zone_t *shm_zone, void *data)
-{
-    ngx_http_llm_zone_t  *old = data;
-
-    ngx_int_t             rc;
-    ngx_http_llm_zone_t  *zone;
-
-    zone = shm_zone->data;
-    zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
-
-    if (old) {
-        zone->sh = old->sh;
-        zone->previous = old->generation;
-
-        if (zone->sh->layout != NGX_HTTP_LLM_ZONE_LAYOUT) {
-            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
-                          "llm_zone has the layout %ui of another version "
-                          "of the module, a restart is needed",
-                          zone->sh->layout);
-            return NGX_ERROR;
-        }
-
-    } else if (shm_zone->shm.exists) {
-        zone->sh = zone->shpool->data;
-
-    } else if (ngx_http_llm_zone_init_sh(zone, shm_zone->shm.size) != NGX_OK) {
-        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
-                      "llm_zone is too small");
-        return NGX_ERROR;
-    }
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    rc = ngx_http_llm_zone_add_generation(zone);
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    if (rc != NGX_OK) {
-        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
-                      "llm_zone is too small: it has room for %ui keys",
-                      zone->sh->capacity);
-    }
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_http_llm_zone_init_sh(ngx_http_llm_zone_t *zone, size_t size)
-{
-    size_t                   len;
-    ngx_slab_pool_t         *shpool;
-    ngx_http_llm_zone_sh_t  *sh;
-
-    shpool = zone->shpool;
-
-    sh = ngx_slab_calloc(shpool, sizeof(ngx_http_llm_zone_sh_t));
-    if (sh == NULL) {
-        return NGX_ERROR;
-    }
-
-    sh->layout = NGX_HTTP_LLM_ZONE_LAYOUT;
-    sh->capacity = size / NGX_HTTP_LLM_ZONE_PER_KEY;
-
-    sh->nodes = ngx_slab_calloc(shpool,
-                                sh->capacity * sizeof(ngx_http_llm_node_t));
-    if (sh->nodes == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_queue_init(&sh->generations);
-    ngx_queue_init(&sh->slots);
-
-    len = sizeof(" in llm_zone \"llm_balancer\"");
-
-    shpool->log_ctx = ngx_slab_alloc(shpool, len);
-    if (shpool->log_ctx == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(shpool->log_ctx, " in llm_zone \"llm_balancer\"", len);
-
-    shpool->data = sh;
-    shpool->log_nomem = 0;
-
-    zone->sh = sh;
-
-    return NGX_OK;
-}
-
-
-/* under the lock; what exists is not changed, as the reload may yet fail */
-
-static ngx_int_t
-ngx_http_llm_zone_add_generation(ngx_http_llm_zone_t *zone)
-{
-    ngx_uint_t                   i;
-    ngx_queue_t                 *q;
-    ngx_http_llm_pool_t        **pools;
-    ngx_http_llm_zone_sh_t      *sh;
-    ngx_http_llm_generation_t   *generation;
-
-    sh = zone->sh;
-
-    /* there is one master: what is not committed is of a reload that failed */
-
-    for (q = ngx_queue_head(&sh->generations);
-         q != ngx_queue_sentinel(&sh->generations);
-         /* void */)
-    {
-        generation = ngx_queue_data(q, ngx_http_llm_generation_t, queue);
-        q = ngx_queue_next(q);
-
-        if (!generation->committed) {
-            ngx_http_llm_zone_free_generation(zone, generation);
-        }
-    }
-
-    generation = ngx_slab_calloc_locked(zone->shpool,
-                                        sizeof(ngx_http_llm_generation_t));
-    if (generation == NULL) {
-        return NGX_ERROR;
-    }
-
-    generation->serial = ++sh->serial;
-
-    ngx_queue_insert_tail(&sh->generations, &generation->queue);
-
-    pools = zone->pools.elts;
-
-    if (zone->pools.nelts) {
-        generation->pools = ngx_slab_calloc_locked(zone->shpool,
-                         zone->pools.nelts * sizeof(ngx_http_llm_pool_sh_t));
-        if (generation->pools == NULL) {
-            goto failed;
-        }
-    }
-
-    for (i = 0; i < zone->pools.nelts; i++) {
-        generation->npools++;
-
-        generation->pools[i].first = generation->nkeys;
-
-        if (ngx_http_llm_zone_add_pool(zone, pools[i], &generation->pools[i])
-            != NGX_OK)
-        {
-            goto failed;
-        }
-
-        generation->nkeys += pools[i]->nkeys;
-        pools[i]->sh = &generation->pools[i];
-    }
-
-    zone->generation = generation;
-    zone->serial = generation->serial;
-
-    return NGX_OK;
-
-failed:
-
-    ngx_http_llm_zone_free_generation(zone, generation);
-
-    return NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_llm_zone_add_pool(ngx_http_llm_zone_t *zone,
-    ngx_http_llm_pool_t *pool, ngx_http_llm_pool_sh_t *psh)
-{
-    ngx_uint_t             i;
-    ngx_http_llm_key_t    *key;
-    ngx_http_llm_node_t   *node;
-    ngx_http_llm_wheel_t  *wheel;
-
-    if (pool->nkeys == 0) {
-        return NGX_OK;
-    }
-
-    wheel = &psh->wheel;
-
-    wheel->turns = ngx_slab_calloc_locked(zone->shpool,
-                                  pool->nkeys * sizeof(ngx_http_llm_turn_t));
-    if (wheel->turns == NULL) {
-        return NGX_ERROR;
-    }
-
-    psh->nodes = ngx_slab_calloc_locked(zone->shpool,
-                                 pool->nkeys * sizeof(ngx_http_llm_node_t *));
-    if (psh->nodes == NULL) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < pool->nkeys; i++) {
-        key = &pool->keys[i];
-
-        node = ngx_http_llm_zone_node(zone->sh, key->fingerprint);
-        if (node == NULL) {
-            return NGX_ERROR;
-        }
-
-        node->refs++;
-
-        psh->nodes[i] = node;
-        wheel->turns[i].weight = key->weight;
-        wheel->n++;
-
-        if (!key->backup) {
-            wheel->primaries++;
-        }
-    }
-
-    ngx_http_llm_select_init(wheel);
-
-    return NGX_OK;
-}
-
-
-static ngx_http_llm_node_t *
-ngx_http_llm_zone_node(ngx_http_llm_zone_sh_t *sh, u_char *fingerprint)
-{
-    ngx_uint_t            i;
-    ngx_http_llm_node_t  *node, *vacant;
-
-    vacant = NULL;
-
-    for (i = 0; i < sh->capacity; i++) {
-        node = &sh->nodes[i];
-
-        if (node->refs == 0) {
-            if (vacant == NULL) {
-                vacant = node;
-            }
-
-            continue;
-        }
-
-        if (ngx_memcmp(node->fingerprint, fingerprint,
-                       NGX_HTTP_LLM_FINGERPRINT_LEN)
-            == 0)
-        {
-            return node;
-        }
-    }
-
-    if (vacant) {
-        ngx_memzero(vacant, sizeof(ngx_http_llm_node_t));
-        ngx_memcpy(vacant->fingerprint, fingerprint,
-                   NGX_HTTP_LLM_FINGERPRINT_LEN);
-    }
-
-    return vacant;
-}
-
-
-static void
-ngx_http_llm_zone_free_generation(ngx_http_llm_zone_t *zone,
-    ngx_http_llm_generation_t *generation)
-{
-    ngx_uint_t               i, n;
-    ngx_http_llm_pool_sh_t  *psh;
-
-    for (i = 0; i < generation->npools; i++) {
-        psh = &generation->pools[i];
-
-        for (n = 0; n < psh->wheel.n; n++) {
-            psh->nodes[n]->refs--;
-        }
-
-        if (psh->nodes) {
-            ngx_slab_free_locked(zone->shpool, psh->nodes);
-        }
-
-        if (psh->wheel.turns) {
-            ngx_slab_free_locked(zone->shpool, psh->wheel.turns);
-        }
-    }
-
-    if (generation->pools) {
-        ngx_slab_free_locked(zone->shpool, generation->pools);
-    }
-
-    ngx_queue_remove(&generation->queue);
-
-    ngx_slab_free_locked(zone->shpool, generation);
-}
-
-
-void
-ngx_http_llm_zone_commit(ngx_http_llm_zone_t *zone)
-{
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    zone->generation->committed = 1;
-
-    if (zone->previous) {
-        zone->previous->retired = 1;
-        zone->previous->retired_at = ngx_current_msec;
-        zone->previous = NULL;
-    }
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-}
-
-
-ngx_int_t
-ngx_http_llm_zone_attach(ngx_http_llm_zone_t *zone)
-{
-    ngx_queue_t                *q;
-    ngx_http_llm_slot_t        *slot;
-    ngx_http_llm_generation_t  *generation;
-
-    slot = NULL;
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    for (q = ngx_queue_head(&zone->sh->generations);
-         q != ngx_queue_sentinel(&zone->sh->generations);
-         q = ngx_queue_next(q))
-    {
-        generation = ngx_queue_data(q, ngx_http_llm_generation_t, queue);
-
-        if (generation->serial == zone->serial) {
-            slot = ngx_slab_calloc_locked(zone->shpool,
-                                          sizeof(ngx_http_llm_slot_t)
-                                          + generation->nkeys
-                                            * sizeof(uint32_t));
-            break;
-        }
-    }
-
-    if (slot) {
-        slot->pid = ngx_pid;
-        slot->generation = zone->generation;
-        ngx_queue_insert_tail(&zone->sh->slots, &slot->queue);
-    }
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    zone->slot = slot;
-
-    if (slot == NULL) {
-        ngx_log_error(NGX_LOG_ERR, zone->log, 0,
-                      "no memory in llm_zone for another process");
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-void
-ngx_http_llm_zone_detach(ngx_http_llm_zone_t *zone)
-{
-    if (zone->slot == NULL) {
-        return;
-    }
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    ngx_http_llm_zone_free_slot(zone, zone->slot);
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    zone->slot = NULL;
-}
-
-
-static void
-ngx_http_llm_zone_free_slot(ngx_http_llm_zone_t *zone,
-    ngx_http_llm_slot_t *slot)
-{
-    ngx_uint_t                  i, n;
-    ngx_http_llm_pool_sh_t     *psh;
-    ngx_http_llm_generation_t  *generation;
-
-    generation = slot->generation;
-
-    for (i = 0; i < generation->npools; i++) {
-        psh = &generation->pools[i];
-
-        for (n = 0; n < psh->wheel.n; n++) {
-            psh->nodes[n]->in_flight -= slot->in_flight[psh->first + n];
-        }
-    }
-
-    ngx_queue_remove(&slot->queue);
-
-    ngx_slab_free_locked(zone->shpool, slot);
-}
-
-
-void
-ngx_http_llm_zone_sweep(ngx_http_llm_zone_t *zone)
-{
-    ngx_queue_t             *q;
-    ngx_http_llm_slot_t     *slot;
-    ngx_http_llm_zone_sh_t  *sh;
-
-    sh = zone->sh;
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    if (!ngx_http_llm_zone_passed(ngx_current_msec,
-                                  sh->swept + NGX_HTTP_LLM_ZONE_SWEEP))
-    {
-        ngx_shmtx_unlock(&zone->shpool->mutex);
-        return;
-    }
-
-    sh->swept = ngx_current_msec;
-
-    for (q = ngx_queue_head(&sh->slots);
-         q != ngx_queue_sentinel(&sh->slots);
-         /* void */)
-    {
-        slot = ngx_queue_data(q, ngx_http_llm_slot_t, queue);
-        q = ngx_queue_next(q);
-
-        if (kill(slot->pid, 0) == -1 && ngx_errno == NGX_ESRCH) {
-            ngx_http_llm_zone_free_slot(zone, slot);
-        }
-    }
-
-    ngx_http_llm_zone_collect(zone);
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-}
-
-
-/* frees the retired generations that no process uses any more */
-
-static void
-ngx_http_llm_zone_collect(ngx_http_llm_zone_t *zone)
-{
-    ngx_queue_t                *q, *s;
-    ngx_http_llm_slot_t        *slot;
-    ngx_http_llm_zone_sh_t     *sh;
-    ngx_http_llm_generation_t  *generation;
-
-    sh = zone->sh;
-
-    for (q = ngx_queue_head(&sh->generations);
-         q != ngx_queue_sentinel(&sh->generations);
-         /* void */)
-    {
-        generation = ngx_queue_data(q, ngx_http_llm_generation_t, queue);
-        q = ngx_queue_next(q);
-
-        if (!generation->retired
-            || !ngx_http_llm_zone_passed(ngx_current_msec,
-                                         generation->retired_at
-                                         + NGX_HTTP_LLM_ZONE_GRACE))
-        {
-            continue;
-        }
-
-        for (s = ngx_queue_head(&sh->slots);
-             s != ngx_queue_sentinel(&sh->slots);
-             s = ngx_queue_next(s))
-        {
-            slot = ngx_queue_data(s, ngx_http_llm_slot_t, queue);
-
-            if (slot->generation == generation) {
-                break;
-            }
-        }
-
-        if (s == ngx_queue_sentinel(&sh->slots)) {
-            ngx_http_llm_zone_free_generation(zone, generation);
-        }
-    }
-}
-
-
-ngx_int_t
-ngx_http_llm_zone_acquire(ngx_http_llm_pool_t *pool, u_char *skip,
+ngx_http_llm_zone_acquire(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask,
     ngx_http_llm_lease_t *lease)
 {
-    ngx_int_t                 i;
-    ngx_http_llm_node_t      *node;
-    ngx_http_llm_zone_t      *zone;
-    ngx_http_llm_zone_ask_t   ask;
+    ngx_int_t               i;
+    ngx_http_llm_zone_t    *zone;
+    ngx_http_llm_choice_t   choice;
 
     zone = pool->zone;
 
@@ -677,128 +90,446 @@ ngx_http_llm_zone_acquire(ngx_http_llm_pool_t *pool, u_char *skip,
         return NGX_ERROR;
     }
 
-    ask.pool = pool;
-    ask.skip = skip;
-    ask.now = ngx_current_msec;
+    ngx_http_llm_zone_choice(&choice, pool, ask);
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    i = ngx_http_llm_select(&pool->sh->wheel, ask.now,
-                            ngx_http_llm_zone_usable, &ask);
+    i = NGX_BUSY;
+
+    if (!ngx_http_llm_node_out(pool->sh->upstream, choice.now.msec)) {
+
+        choice.line = ngx_http_llm_store_line(pool, ask->model, 0, &choice);
+
+        i = ngx_http_llm_zone_choose(&choice);
+    }
 
     if (i != NGX_BUSY) {
-        node = pool->sh->nodes[i];
-
-        node->state = NGX_HTTP_LLM_KEY_USABLE;
-        node->in_flight++;
-        node->tries++;
-
-        zone->slot->in_flight[pool->sh->first + i]++;
+        ngx_http_llm_zone_take(&choice, i, lease);
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
-    if (i == NGX_BUSY) {
-        return NGX_BUSY;
+    return (i == NGX_BUSY) ? NGX_BUSY : NGX_OK;
+}
+
+
+static void
+ngx_http_llm_zone_choice(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask)
+{
+    uint64_t     now;
+    ngx_time_t  *tp;
+
+    choice->pool = pool;
+    choice->sh = pool->sh;
+    choice->line = NULL;
+    choice->ask = ask;
+
+    tp = ngx_timeofday();
+    now = (uint64_t) tp->sec * 1000 + tp->msec;
+
+    choice->now.msec = ngx_current_msec;
+    choice->now.day_left = (pool->day == NGX_HTTP_LLM_DAY_PACIFIC)
+                           ? ngx_http_llm_limits_midnight(now)
+                           : (ngx_msec_t) (86400000 - now % 86400000);
+    choice->now.day = (uint32_t) ((now + choice->now.day_left) / 86400000);
+}
+
+
+static ngx_int_t
+ngx_http_llm_zone_choose(ngx_http_llm_choice_t *choice)
+{
+    ngx_int_t                  i;
+    ngx_http_llm_ask_t        *ask, loose;
+    ngx_http_llm_lane_ask_t    lane_ask;
+
+    ngx_http_llm_zone_lane_ask(&lane_ask);
+    lane_ask.data = choice;
+
+    ask = choice->ask;
+
+    if (!ngx_http_llm_zone_foresees(choice->pool)) {
+        return ngx_http_llm_lane_choose(&choice->line->lane, &lane_ask,
+                                        choice->now.msec);
     }
 
-    lease->pool = pool;
-    lease->key = i;
+    /* at first among those that are expected to take it */
 
-    return NGX_OK;
+    loose = *ask;
+    loose.patient = 1;
+
+    choice->ask = &loose;
+
+    i = NGX_BUSY;
+
+    if (ask->affinity && choice->pool->policy == NGX_HTTP_LLM_AFFINITY) {
+        i = ngx_http_llm_zone_home(choice, &lane_ask);
+    }
+
+    if (i == NGX_BUSY) {
+        i = ngx_http_llm_lane_choose(&choice->line->lane, &lane_ask,
+                                     choice->now.msec);
+    }
+
+    choice->ask = ask;
+
+    if (i == NGX_BUSY && !ask->patient) {
+        i = ngx_http_llm_lane_choose(&choice->line->lane, &lane_ask,
+                                     choice->now.msec);
+    }
+
+    return i;
+}
+
+
+/* the key that a conversation belongs to, or the next one that it would */
+
+static ngx_int_t
+ngx_http_llm_zone_home(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_lane_ask_t *ask)
+{
+    ngx_int_t  i;
+
+    i = ngx_http_llm_rendezvous_choose(&choice->line->homes,
+                                       choice->ask->affinity,
+                                       ngx_http_llm_zone_fits, choice);
+
+    if (i != NGX_BUSY) {
+        ngx_http_llm_lane_take(&choice->line->lane, ask, i);
+    }
+
+    return i;
+}
+
+
+static uint64_t
+ngx_http_llm_zone_group(ngx_http_llm_choice_t *choice, ngx_uint_t i)
+{
+    uint64_t  group;
+
+    ngx_memcpy(&group, choice->sh->line.cells[i]->id, sizeof(uint64_t));
+
+    return group;
+}
+
+
+/* who has the larger limit gets more of the conversations */
+
+uint32_t
+ngx_http_llm_zone_share(void *data, ngx_uint_t i)
+{
+    ngx_http_llm_choice_t *choice = data;
+
+    uint64_t               share;
+    ngx_http_llm_key_t    *key;
+    ngx_http_llm_quota_t  *quota;
+
+    key = &choice->pool->keys[i];
+    quota = &choice->line->cells[i]->quota;
+
+    if (key->down || key->backup) {
+        return 0;
+    }
+
+    if (key->limit.tpm || quota->limits[NGX_HTTP_LLM_TOKENS].limit) {
+        share = key->limit.tpm
+                ? key->limit.tpm
+                : (uint64_t) quota->limits[NGX_HTTP_LLM_TOKENS].limit;
+        share /= NGX_HTTP_LLM_ZONE_TOKENS;
+
+    } else if (key->limit.rpm || quota->limits[NGX_HTTP_LLM_REQUESTS].limit) {
+        share = key->limit.rpm
+                ? key->limit.rpm
+                : (uint64_t) quota->limits[NGX_HTTP_LLM_REQUESTS].limit;
+
+    } else {
+        share = NGX_HTTP_LLM_ZONE_REQUESTS;
+    }
+
+    share = ngx_max(share, 1) * key->weight;
+
+    return (uint32_t) ngx_min(share, 1 << 20);
+}
+
+
+static ngx_uint_t
+ngx_http_llm_zone_fits(void *data, ngx_uint_t i)
+{
+    ngx_http_llm_choice_t *choice = data;
+
+    ngx_msec_t  until;
+    ngx_uint_t  load, all, n;
+
+    if (ngx_http_llm_zone_usable(choice, i, &until) != NGX_OK) {
+        return 0;
+    }
+
+    load = choice->sh->nodes[i]->in_flight;
+
+    if (load < NGX_HTTP_LLM_ZONE_LOAD_MIN) {
+        return 1;
+    }
+
+    all = 0;
+
+    for (n = 0; n < choice->pool->nkeys; n++) {
+        all += choice->sh->nodes[n]->in_flight;
+    }
+
+    return load * choice->pool->nkeys <= NGX_HTTP_LLM_ZONE_LOAD * all;
+}
+
+
+void
+ngx_http_llm_zone_lane_ask(ngx_http_llm_lane_ask_t *ask)
+{
+    ask->weight = ngx_http_llm_zone_weight;
+    ask->order = ngx_http_llm_zone_order;
+    ask->usable = ngx_http_llm_zone_usable;
+}
+
+
+static uint32_t
+ngx_http_llm_zone_weight(void *data, ngx_uint_t i)
+{
+    ngx_http_llm_choice_t *choice = data;
+
+    return (uint32_t) choice->pool->keys[i].weight;
+}
+
+
+static uint64_t
+ngx_http_llm_zone_order(void *data, ngx_uint_t i)
+{
+    ngx_http_llm_choice_t *choice = data;
+
+    uint64_t              order, used;
+    ngx_http_llm_key_t   *key;
+    ngx_http_llm_node_t  *node;
+
+    key = &choice->pool->keys[i];
+    node = choice->sh->nodes[i];
+
+    switch (choice->pool->policy) {
+
+    case NGX_HTTP_LLM_LEAST_CONN:
+        order = ((uint64_t) node->in_flight << 16) / key->weight;
+        break;
+
+    case NGX_HTTP_LLM_HEADROOM:
+    case NGX_HTTP_LLM_AFFINITY:
+        order = ngx_http_llm_quota_order(&choice->line->cells[i]->quota);
+
+        if (key->limit.rpm || key->limit.tpm) {
+            used = ngx_http_llm_window_used(&node->window, &key->limit,
+                                            &choice->now);
+            used = choice->now.msec + used * 60;
+
+            order = ngx_max(order, used);
+        }
+
+        break;
+
+    default: /* NGX_HTTP_LLM_ROUND_ROBIN */
+        order = 0;
+    }
+
+    return key->backup ? order + NGX_HTTP_LLM_LANE_BACKUP : order;
 }
 
 
 static ngx_int_t
 ngx_http_llm_zone_usable(void *data, ngx_uint_t i, ngx_msec_t *until)
 {
-    ngx_http_llm_zone_ask_t *ask = data;
+    ngx_http_llm_choice_t *choice = data;
 
-    ngx_http_llm_key_t   *key;
-    ngx_http_llm_node_t  *node;
+    ngx_int_t              rc;
+    ngx_uint_t             state;
+    ngx_http_llm_ask_t    *ask;
+    ngx_http_llm_key_t    *key;
+    ngx_http_llm_node_t   *node;
 
-    key = &ask->pool->keys[i];
-    node = ask->pool->sh->nodes[i];
+    ask = choice->ask;
+    key = &choice->pool->keys[i];
+    node = choice->sh->nodes[i];
 
-    if (node->state != NGX_HTTP_LLM_KEY_USABLE
-        && !ngx_http_llm_zone_passed(ask->now, node->until))
-    {
-        *until = node->until;
+    if (key->down) {
+        *until = choice->now.msec + NGX_HTTP_LLM_ZONE_DOWN;
         return NGX_AGAIN;
     }
 
-    if (key->down
-        || (key->max_conns && node->in_flight >= key->max_conns)
-        || (ask->skip && (ask->skip[i / 8] & (1 << i % 8))))
-    {
+    if (ngx_http_llm_zone_out(choice, i, &state, until)) {
+        return NGX_AGAIN;
+    }
+
+    if (key->max_conns && node->in_flight >= key->max_conns) {
+        *until = choice->now.msec + NGX_HTTP_LLM_ZONE_FULL;
+        return NGX_AGAIN;
+    }
+
+    if (ngx_http_llm_zone_skips(ask, i)) {
         return NGX_DECLINED;
+    }
+
+    if (ask->group && ask->group != ngx_http_llm_zone_group(choice, i)) {
+        return NGX_DECLINED;
+    }
+
+    if (key->limit.rpm || key->limit.tpm || key->limit.rpd) {
+        rc = ngx_http_llm_window_room(&node->window, &key->limit,
+                                      (uint32_t) ngx_min(ask->tokens,
+                                                         NGX_MAX_INT32_VALUE),
+                                      &choice->now, until);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (ask->patient && ngx_http_llm_zone_foresees(choice->pool)) {
+        return ngx_http_llm_quota_room(&choice->line->cells[i]->quota,
+                                       ask->tokens, choice->now.msec, until);
     }
 
     return NGX_OK;
 }
 
 
-void
-ngx_http_llm_zone_explain(ngx_http_llm_pool_t *pool, u_char *skip,
-    ngx_http_llm_busy_t *busy)
+/* whether the key, its group, or the model at it is out, and for how long */
+
+static ngx_uint_t
+ngx_http_llm_zone_out(ngx_http_llm_choice_t *choice, ngx_uint_t i,
+    ngx_uint_t *state, ngx_msec_t *until)
 {
-    ngx_uint_t            i;
-    ngx_msec_t            now, left;
-    ngx_http_llm_key_t   *key;
-    ngx_http_llm_node_t  *node;
-    ngx_http_llm_zone_t  *zone;
+    ngx_uint_t            n, out;
+    ngx_http_llm_node_t  *nodes[3];
 
-    zone = pool->zone;
-    now = ngx_current_msec;
+    nodes[0] = choice->sh->nodes[i];
+    nodes[1] = choice->sh->line.cells[i];
+    nodes[2] = choice->line->cells[i];
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    out = 0;
 
-    for (i = 0; i < pool->nkeys; i++) {
-        key = &pool->keys[i];
-        node = pool->sh->nodes[i];
+    for (n = 0; n < 3; n++) {
 
-        if (key->down) {
-            busy->down++;
+        if (!ngx_http_llm_node_out(nodes[n], choice->now.msec)) {
             continue;
         }
 
-        if (skip && (skip[i / 8] & (1 << i % 8))) {
-            busy->skipped++;
-            continue;
+        if (!out || ngx_http_llm_node_passed(nodes[n]->until, *until)) {
+            *until = nodes[n]->until;
+            *state = nodes[n]->state;
         }
 
-        left = ngx_http_llm_zone_passed(now, node->until)
-               ? 0 : node->until - now;
-
-        if (node->state != NGX_HTTP_LLM_KEY_USABLE && left) {
-
-            if (node->state == NGX_HTTP_LLM_KEY_COOLING) {
-                busy->cooling++;
-
-            } else {
-                busy->finished++;
-            }
-
-            busy->retry = busy->retry ? ngx_min(busy->retry, left) : left;
-
-        } else if (key->max_conns && node->in_flight >= key->max_conns) {
-            busy->full++;
-
-        } else {
-            busy->usable++;
-        }
+        out = 1;
     }
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    return out;
+}
+
+
+static void
+ngx_http_llm_zone_take(ngx_http_llm_choice_t *choice, ngx_uint_t i,
+    ngx_http_llm_lease_t *lease)
+{
+    ngx_msec_t               now;
+    ngx_http_llm_key_t      *key;
+    ngx_http_llm_node_t     *node, *group, *cell;
+    ngx_http_llm_pool_sh_t  *psh;
+
+    psh = choice->sh;
+    now = choice->now.msec;
+
+    key = &choice->pool->keys[i];
+    node = psh->nodes[i];
+    group = psh->line.cells[i];
+    cell = choice->line->cells[i];
+
+    ngx_http_llm_node_take(psh->upstream, now);
+    ngx_http_llm_node_take(node, now);
+
+    if (group != node) {
+        ngx_http_llm_node_take(group, now);
+    }
+
+    if (cell != group) {
+        ngx_http_llm_node_take(cell, now);
+    }
+
+    node->in_flight++;
+    node->tries++;
+
+    choice->pool->zone->slot->in_flight[psh->first + i]++;
+
+    ngx_http_llm_quota_spend(&cell->quota, choice->ask->tokens, now,
+                             &lease->mark);
+
+    if (key->limit.rpm || key->limit.tpm || key->limit.rpd) {
+        ngx_http_llm_window_spend(&node->window,
+                                  (uint32_t) ngx_min(choice->ask->tokens,
+                                                     NGX_MAX_INT32_VALUE),
+                                  &choice->now);
+    }
+
+    lease->pool = choice->pool;
+    lease->key = i;
+    lease->model = choice->ask->model;
+    lease->tokens = choice->ask->tokens;
+    lease->group = ngx_http_llm_zone_group(choice, i);
+
+    if (choice->pool->policy != NGX_HTTP_LLM_ROUND_ROBIN) {
+        ngx_http_llm_zone_update(choice, i);
+    }
+}
+
+
+/* the key's place in its line has changed */
+
+static void
+ngx_http_llm_zone_update(ngx_http_llm_choice_t *choice, ngx_uint_t key)
+{
+    ngx_http_llm_lane_ask_t  ask;
+
+    ngx_http_llm_zone_lane_ask(&ask);
+    ask.data = choice;
+
+    ngx_http_llm_lane_update(&choice->line->lane, &ask, key);
+}
+
+
+/* the same in all lines */
+
+static void
+ngx_http_llm_zone_update_all(ngx_http_llm_choice_t *choice, ngx_uint_t key)
+{
+    ngx_queue_t             *q;
+    ngx_http_llm_pool_sh_t  *psh;
+
+    psh = choice->sh;
+
+    choice->line = &psh->line;
+    ngx_http_llm_zone_update(choice, key);
+
+    for (q = ngx_queue_head(&psh->lines);
+         q != ngx_queue_sentinel(&psh->lines);
+         q = ngx_queue_next(q))
+    {
+        choice->line = ngx_queue_data(q, ngx_http_llm_line_t, queue);
+        ngx_http_llm_zone_update(choice, key);
+    }
 }
 
 
 void
-ngx_http_llm_zone_release(ngx_http_llm_lease_t *lease, ngx_uint_t unused)
+ngx_http_llm_zone_release(ngx_http_llm_lease_t *lease, ngx_uint_t unused,
+    uint64_t tokens)
 {
-    ngx_http_llm_node_t     *node;
-    ngx_http_llm_zone_t     *zone;
-    ngx_http_llm_pool_sh_t  *psh;
+    ngx_http_llm_ask_t        ask;
+    ngx_http_llm_key_t       *key;
+    ngx_http_llm_node_t      *node, *group, *cell;
+    ngx_http_llm_zone_t      *zone;
+    ngx_http_llm_choice_t     choice;
+    ngx_http_llm_pool_sh_t   *psh;
+    ngx_http_llm_lane_ask_t   lane_ask;
 
     if (lease->pool == NULL) {
         return;
@@ -806,19 +537,60 @@ ngx_http_llm_zone_release(ngx_http_llm_lease_t *lease, ngx_uint_t unused)
 
     zone = lease->pool->zone;
     psh = lease->pool->sh;
+    key = &lease->pool->keys[lease->key];
+
+    ngx_memzero(&ask, sizeof(ngx_http_llm_ask_t));
+    ngx_http_llm_zone_choice(&choice, lease->pool, &ask);
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     node = psh->nodes[lease->key];
+    group = psh->line.cells[lease->key];
 
     if (zone->slot) {
         node->in_flight--;
         zone->slot->in_flight[psh->first + lease->key]--;
     }
 
+    choice.line = ngx_http_llm_store_line(lease->pool, lease->model, 0,
+                                          &choice);
+    cell = choice.line->cells[lease->key];
+
     if (unused) {
         node->tries--;
-        ngx_http_llm_select_return(&psh->wheel, lease->key);
+
+        ngx_http_llm_node_untake(psh->upstream, choice.now.msec);
+        ngx_http_llm_node_untake(node, choice.now.msec);
+        ngx_http_llm_node_untake(group, choice.now.msec);
+        ngx_http_llm_node_untake(cell, choice.now.msec);
+
+        ngx_http_llm_quota_refund(&cell->quota, lease->tokens);
+
+        ngx_http_llm_zone_lane_ask(&lane_ask);
+        lane_ask.data = &choice;
+
+        ngx_http_llm_lane_return(&choice.line->lane, &lane_ask, lease->key);
+    }
+
+    if (key->limit.rpm || key->limit.tpm || key->limit.rpd) {
+
+        if (unused) {
+            ngx_http_llm_window_correct(&node->window, -1,
+                                        -(int64_t) lease->tokens, &choice.now);
+
+        } else if (tokens) {
+            ngx_http_llm_window_correct(&node->window, 0,
+                                        (int64_t) tokens
+                                        - (int64_t) lease->tokens,
+                                        &choice.now);
+        }
+    }
+
+    if (key->max_conns && node->in_flight + 1 == key->max_conns) {
+        ngx_http_llm_zone_update_all(&choice, lease->key);
+
+    } else if (choice.pool->policy == NGX_HTTP_LLM_LEAST_CONN) {
+        ngx_http_llm_zone_update(&choice, lease->key);
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
@@ -827,43 +599,300 @@ ngx_http_llm_zone_release(ngx_http_llm_lease_t *lease, ngx_uint_t unused)
 }
 
 
-ngx_uint_t
-ngx_http_llm_zone_put_out(ngx_http_llm_lease_t *lease, ngx_uint_t state,
-    ngx_msec_t time)
+void
+ngx_http_llm_zone_report(ngx_http_llm_lease_t *lease,
+    ngx_http_llm_judgement_t *judgement, ngx_http_llm_change_t *change)
 {
-    ngx_msec_t            now, until;
-    ngx_uint_t            changed;
-    ngx_http_llm_node_t  *node;
-    ngx_http_llm_zone_t  *zone;
+    uint64_t                 organization;
+    ngx_str_t               *name;
+    ngx_uint_t               i, back;
+    ngx_msec_t               now;
+    ngx_http_llm_ask_t       ask;
+    ngx_http_llm_node_t     *node;
+    ngx_http_llm_zone_t     *zone;
+    ngx_http_llm_choice_t    choice;
+    ngx_http_llm_pool_sh_t  *psh;
 
     zone = lease->pool->zone;
-    now = ngx_current_msec;
-    until = now + time;
-    changed = 0;
+    psh = lease->pool->sh;
+    i = lease->key;
+
+    ngx_memzero(change, sizeof(ngx_http_llm_change_t));
+    ngx_memzero(&ask, sizeof(ngx_http_llm_ask_t));
+
+    ngx_http_llm_zone_choice(&choice, lease->pool, &ask);
+
+    now = choice.now.msec;
+    name = &judgement->told.organization;
+    organization = 0;
+
+    if (name->len) {
+        organization = ngx_http_llm_hash_update(NGX_HTTP_LLM_HASH_START,
+                                                name->data, name->len);
+        organization = ngx_http_llm_hash_final(organization);
+    }
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = lease->pool->sh->nodes[lease->key];
+    node = psh->nodes[i];
 
-    if (node->state == NGX_HTTP_LLM_KEY_USABLE
-        || ngx_http_llm_zone_passed(until, node->until))
-    {
-        if (node->state == NGX_HTTP_LLM_KEY_USABLE
-            || ngx_http_llm_zone_passed(now, node->until))
-        {
-            node->outs++;
-            changed = 1;
+    if (organization && node->organization != organization) {
+        node->organization = organization;
+        ngx_http_llm_store_regroup(lease->pool, i, &choice);
+    }
+
+    choice.line = ngx_http_llm_store_line(lease->pool, lease->model,
+                                          judgement->scope
+                                          == NGX_HTTP_LLM_SCOPE_MODEL,
+                                          &choice);
+
+    ngx_http_llm_zone_told(&choice, lease, judgement);
+
+    if (judgement->verdict == NGX_HTTP_LLM_ILL) {
+        change->upstream = ngx_http_llm_node_report(psh->upstream, 1,
+                                                    lease->mark.at, now,
+                                                    &change->open);
+
+    } else {
+        change->upstream = ngx_http_llm_node_report(psh->upstream, 0,
+                                                    lease->mark.at, now,
+                                                    &change->open);
+    }
+
+    switch (judgement->verdict) {
+
+    case NGX_HTTP_LLM_OK:
+        back = ngx_http_llm_node_serve(node, lease->mark.at);
+
+        if (psh->line.cells[i] != node) {
+            back |= ngx_http_llm_node_serve(psh->line.cells[i],
+                                            lease->mark.at);
         }
 
-        changed |= (node->state != state);
+        if (choice.line != &psh->line) {
+            (void) ngx_http_llm_node_serve(choice.line->cells[i],
+                                           lease->mark.at);
+        }
 
-        node->state = state;
-        node->until = until;
+        if (back) {
+            change->back = 1;
+            ngx_http_llm_zone_update_all(&choice, i);
+        }
+
+        break;
+
+    case NGX_HTTP_LLM_WAIT:
+    case NGX_HTTP_LLM_FINISHED:
+        ngx_http_llm_zone_refused(&choice, lease, judgement, change);
+        break;
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
+}
 
-    return changed;
+
+static void
+ngx_http_llm_zone_refused(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_lease_t *lease, ngx_http_llm_judgement_t *judgement,
+    ngx_http_llm_change_t *change)
+{
+    ngx_http_llm_node_t     *node;
+    ngx_http_llm_pool_sh_t  *psh;
+
+    psh = choice->sh;
+
+    switch (judgement->scope) {
+
+    case NGX_HTTP_LLM_SCOPE_MODEL:
+        node = choice->line->cells[lease->key];
+        break;
+
+    case NGX_HTTP_LLM_SCOPE_GROUP:
+        node = psh->line.cells[lease->key];
+        break;
+
+    default: /* NGX_HTTP_LLM_SCOPE_KEY */
+        node = psh->nodes[lease->key];
+    }
+
+    change->wait = judgement->wait;
+    change->out = ngx_http_llm_node_refuse(node,
+                               judgement->verdict == NGX_HTTP_LLM_WAIT
+                               ? NGX_HTTP_LLM_KEY_COOLING
+                               : NGX_HTTP_LLM_KEY_FINISHED,
+                               lease->mark.at, choice->now.msec,
+                               &change->wait);
+
+    if (judgement->verdict == NGX_HTTP_LLM_FINISHED
+        && node == psh->nodes[lease->key])
+    {
+        ngx_http_llm_zone_alike(choice, lease, change);
+    }
+}
+
+
+/* all keys that worked until now: it is not them that have changed */
+
+static void
+ngx_http_llm_zone_alike(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_lease_t *lease, ngx_http_llm_change_t *change)
+{
+    ngx_uint_t              i, n;
+    ngx_msec_t              now;
+    ngx_http_llm_key_t     *keys;
+    ngx_http_llm_node_t    *node;
+
+    keys = choice->pool->keys;
+    now = choice->now.msec;
+    n = 0;
+
+    for (i = 0; i < choice->pool->nkeys; i++) {
+        node = choice->sh->nodes[i];
+
+        if (keys[i].down) {
+            continue;
+        }
+
+        if (!node->worked
+            || node->state != NGX_HTTP_LLM_KEY_FINISHED
+            || ngx_http_llm_node_passed(now, node->since
+                                             + NGX_HTTP_LLM_ZONE_ALIKE_TIME))
+        {
+            return;
+        }
+
+        n++;
+    }
+
+    if (n < NGX_HTTP_LLM_ZONE_ALIKE) {
+        return;
+    }
+
+    for (i = 0; i < choice->pool->nkeys; i++) {
+        node = choice->sh->nodes[i];
+
+        if (!keys[i].down) {
+            ngx_http_llm_node_restore(node);
+            ngx_http_llm_zone_update_all(choice, i);
+        }
+    }
+
+    ngx_http_llm_node_open(choice->sh->upstream, lease->mark.at, now,
+                           &change->open);
+
+    change->out = 0;
+    change->alike = 1;
+    change->upstream = 1;
+}
+
+
+static void
+ngx_http_llm_zone_told(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_lease_t *lease, ngx_http_llm_judgement_t *judgement)
+{
+    ngx_uint_t            i;
+    ngx_http_llm_told_t  *told;
+
+    told = &judgement->told;
+
+    for (i = 0; i < NGX_HTTP_LLM_DIMENSIONS; i++) {
+        if (told->limits[i].limited && told->limits[i].remains) {
+            break;
+        }
+    }
+
+    if (i == NGX_HTTP_LLM_DIMENSIONS) {
+        return;
+    }
+
+    ngx_http_llm_quota_learn(&choice->line->cells[lease->key]->quota, told,
+                             &lease->mark);
+
+    if (ngx_http_llm_zone_foresees(choice->pool)) {
+        ngx_http_llm_zone_update(choice, lease->key);
+    }
+
+    if (choice->pool->policy == NGX_HTTP_LLM_AFFINITY) {
+        ngx_http_llm_rendezvous_weigh(&choice->line->homes, lease->key,
+                                      ngx_http_llm_zone_share(choice,
+                                                              lease->key));
+    }
+}
+
+
+void
+ngx_http_llm_zone_explain(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask,
+    ngx_http_llm_busy_t *busy)
+{
+    ngx_uint_t              i, state;
+    ngx_msec_t              now, until, left;
+    ngx_http_llm_key_t     *key;
+    ngx_http_llm_node_t    *upstream;
+    ngx_http_llm_zone_t    *zone;
+    ngx_http_llm_choice_t   choice;
+
+    zone = pool->zone;
+
+    ngx_http_llm_zone_choice(&choice, pool, ask);
+
+    now = choice.now.msec;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    choice.line = ngx_http_llm_store_line(pool, ask->model, 0, &choice);
+    upstream = pool->sh->upstream;
+
+    if (ngx_http_llm_node_out(upstream, now)) {
+        left = upstream->until - now;
+
+        busy->open++;
+        busy->retry = busy->retry ? ngx_min(busy->retry, left) : left;
+    }
+
+    for (i = 0; i < pool->nkeys; i++) {
+        key = &pool->keys[i];
+
+        if (key->down) {
+            busy->down++;
+            continue;
+        }
+
+        if (ngx_http_llm_zone_skips(ask, i)
+            || (ask->group
+                && ask->group != ngx_http_llm_zone_group(&choice, i)))
+        {
+            busy->skipped++;
+            continue;
+        }
+
+        if (ngx_http_llm_zone_out(&choice, i, &state, &until)) {
+
+            if (state == NGX_HTTP_LLM_KEY_FINISHED) {
+                busy->finished++;
+
+            } else {
+                busy->cooling++;
+            }
+
+        } else if (key->max_conns
+                   && pool->sh->nodes[i]->in_flight >= key->max_conns)
+        {
+            busy->full++;
+            continue;
+
+        } else if (ngx_http_llm_zone_usable(&choice, i, &until) != NGX_OK) {
+            busy->limited++;
+
+        } else {
+            busy->usable++;
+            continue;
+        }
+
+        left = ngx_http_llm_node_passed(now, until) ? 1 : until - now;
+        busy->retry = busy->retry ? ngx_min(busy->retry, left) : left;
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
 }
 
 
@@ -871,31 +900,63 @@ void
 ngx_http_llm_zone_info(ngx_http_llm_pool_t *pool, ngx_uint_t key,
     ngx_http_llm_key_info_t *info)
 {
-    ngx_msec_t            now;
-    ngx_http_llm_node_t  *node;
-    ngx_http_llm_zone_t  *zone;
+    ngx_uint_t              out, state, model_state;
+    ngx_msec_t              until, end;
+    ngx_queue_t            *q;
+    ngx_http_llm_ask_t      ask;
+    ngx_http_llm_node_t    *node;
+    ngx_http_llm_zone_t    *zone;
+    ngx_http_llm_choice_t   choice;
 
     zone = pool->zone;
-    now = ngx_current_msec;
+
+    ngx_memzero(&ask, sizeof(ngx_http_llm_ask_t));
+    ngx_http_llm_zone_choice(&choice, pool, &ask);
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     node = pool->sh->nodes[key];
+    choice.line = &pool->sh->line;
 
-    info->state = node->state;
+    info->state = NGX_HTTP_LLM_KEY_USABLE;
     info->in_flight = node->in_flight;
     info->tries = node->tries;
     info->outs = node->outs;
-    info->retry = node->until - now;
+    info->retry = 0;
+
+    out = ngx_http_llm_zone_out(&choice, key, &state, &until);
+
+    /* it is also out if it is so for every model that it is known with */
+
+    if (!out) {
+        q = ngx_queue_head(&pool->sh->lines);
+
+        for ( /* void */ ;
+             q != ngx_queue_sentinel(&pool->sh->lines);
+             q = ngx_queue_next(q))
+        {
+            choice.line = ngx_queue_data(q, ngx_http_llm_line_t, queue);
+
+            if (!ngx_http_llm_zone_out(&choice, key, &model_state, &end)) {
+                out = 0;
+                break;
+            }
+
+            if (!out || ngx_http_llm_node_passed(until, end)) {
+                state = model_state;
+                until = end;
+            }
+
+            out = 1;
+        }
+    }
+
+    if (out) {
+        info->state = state;
+        info->retry = until - choice.now.msec;
+    }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    if (info->state == NGX_HTTP_LLM_KEY_USABLE
-        || (ngx_msec_int_t) info->retry <= 0)
-    {
-        info->state = NGX_HTTP_LLM_KEY_USABLE;
-        info->retry = 0;
-    }
 
     if (pool->keys[key].down) {
         info->state = NGX_HTTP_LLM_KEY_DOWN;

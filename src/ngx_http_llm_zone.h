@@ -5,9 +5,10 @@
 
 
 /*
- * The keys' state in shared memory.  All locking is inside this room; no
- * function here calls back, logs or allocates request memory under the lock.
- * The zone holds fingerprints and numbers, never a key.
+ * The keys' state in shared memory: which one is taken for a try, and what
+ * is learnt from the answer.  All locking is behind this door; nothing here
+ * calls back, logs or allocates request memory under the lock.  The zone holds
+ * fingerprints and numbers, never a key.
  */
 
 
@@ -17,18 +18,35 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_http_llm_select.h"
+#include "ngx_http_llm_node.h"
+#include "ngx_http_llm_verdict.h"
 
 
-#define NGX_HTTP_LLM_FINGERPRINT_LEN    16
-
-/* so much of it is enough to tell keys apart by eye */
+/* so much of a fingerprint is enough to tell keys apart by eye */
 
 #define NGX_HTTP_LLM_FINGERPRINT_SHOWN  6
+
+#define NGX_HTTP_LLM_MAX_WEIGHT         65535
 
 
 typedef struct ngx_http_llm_zone_s     ngx_http_llm_zone_t;
 typedef struct ngx_http_llm_pool_sh_s  ngx_http_llm_pool_sh_t;
+
+
+typedef enum {
+    NGX_HTTP_LLM_ROUND_ROBIN = 0,
+    NGX_HTTP_LLM_LEAST_CONN,
+    NGX_HTTP_LLM_HEADROOM,
+    NGX_HTTP_LLM_AFFINITY
+} ngx_http_llm_policy_e;
+
+
+/* when the day of rpd begins */
+
+typedef enum {
+    NGX_HTTP_LLM_DAY_UTC = 0,
+    NGX_HTTP_LLM_DAY_PACIFIC
+} ngx_http_llm_day_e;
 
 
 /* a key as the configuration has it, without its secret */
@@ -36,8 +54,11 @@ typedef struct ngx_http_llm_pool_sh_s  ngx_http_llm_pool_sh_t;
 typedef struct {
     ngx_str_t                name;
     u_char                   fingerprint[NGX_HTTP_LLM_FINGERPRINT_LEN];
+    ngx_str_t                group;
+    u_char                   group_id[NGX_HTTP_LLM_FINGERPRINT_LEN];
     ngx_uint_t               weight;
     ngx_uint_t               max_conns;          /* 0: no limit */
+    ngx_http_llm_limit_t     limit;              /* rpm, tpm, rpd */
     ngx_array_t             *models;             /* of ngx_str_t, NULL: all */
 
     unsigned                 backup:1;
@@ -49,19 +70,26 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                name;
+    u_char                   fingerprint[NGX_HTTP_LLM_FINGERPRINT_LEN];
     ngx_http_llm_key_t      *keys;
     ngx_uint_t               nkeys;
+    ngx_uint_t               policy;
+    ngx_uint_t               day;                /* when its days begin */
     ngx_http_llm_zone_t     *zone;
     ngx_http_llm_pool_sh_t  *sh;                 /* set by the zone */
 } ngx_http_llm_pool_t;
 
 
-typedef enum {
-    NGX_HTTP_LLM_KEY_USABLE = 0,
-    NGX_HTTP_LLM_KEY_COOLING,
-    NGX_HTTP_LLM_KEY_FINISHED,
-    NGX_HTTP_LLM_KEY_DOWN
-} ngx_http_llm_key_state_e;
+/* what a request needs of a key; zeroes mean that it does not matter */
+
+typedef struct {
+    u_char                  *skip;      /* bits of keys not to take, or NULL */
+    uint64_t                 model;     /* hash of its name at the provider */
+    uint64_t                 tokens;    /* that it will be counted as */
+    uint64_t                 affinity;  /* hash of what it belongs to */
+    uint64_t                 group;     /* no key of another one will do */
+    ngx_uint_t               patient;   /* no key that seems to be used up */
+} ngx_http_llm_ask_t;
 
 
 /* a key taken for one try: counted as in flight until it is released */
@@ -69,6 +97,10 @@ typedef enum {
 typedef struct {
     ngx_http_llm_pool_t     *pool;               /* NULL: nothing is taken */
     ngx_uint_t               key;
+    uint64_t                 model;
+    uint64_t                 tokens;
+    uint64_t                 group;              /* of the key */
+    ngx_http_llm_mark_t      mark;
 } ngx_http_llm_lease_t;
 
 
@@ -77,20 +109,34 @@ typedef struct {
 typedef struct {
     ngx_uint_t               cooling;
     ngx_uint_t               finished;
-    ngx_uint_t               full;               /* at max_conns */
+    ngx_uint_t               limited;   /* by rpm, tpm or rpd, or used up */
+    ngx_uint_t               full;      /* at max_conns */
     ngx_uint_t               down;
     ngx_uint_t               skipped;
     ngx_uint_t               usable;
+    ngx_uint_t               open;      /* upstreams */
     ngx_msec_t               retry;     /* until the first of them is back, 0 if
                                            none is out for a time */
 } ngx_http_llm_busy_t;
 
 
+/* what an answer has changed, to be logged */
+
+typedef struct {
+    ngx_uint_t               out;       /* a key, a group or a model is out */
+    ngx_msec_t               wait;      /* for so long */
+    ngx_uint_t               back;      /* what was finished is in again */
+    ngx_uint_t               upstream;  /* it opened, or closed */
+    ngx_msec_t               open;      /* for so long, 0 when it closed */
+    ngx_uint_t               alike;     /* as all keys were refused at once */
+} ngx_http_llm_change_t;
+
+
 typedef struct {
     ngx_uint_t               state;
     ngx_uint_t               in_flight;
-    ngx_uint_t               tries;
-    ngx_uint_t               outs;      /* times it was put out */
+    uint64_t                 tries;
+    uint64_t                 outs;      /* times it was put out */
     ngx_msec_t               retry;     /* until it is back, 0 when usable */
 } ngx_http_llm_key_info_t;
 
@@ -127,31 +173,30 @@ void ngx_http_llm_zone_detach(ngx_http_llm_zone_t *zone);
 void ngx_http_llm_zone_sweep(ngx_http_llm_zone_t *zone);
 
 /*
- * Takes the key whose turn it is, among those whose bit in skip is not set
- * (skip may be NULL).  NGX_BUSY: none can be taken; NGX_ERROR: this process
- * cannot use the zone.
+ * Takes the key that the policy prefers of those that the request can have.
+ * NGX_BUSY: none can be taken; NGX_ERROR: this process cannot use the zone.
  */
 
-ngx_int_t ngx_http_llm_zone_acquire(ngx_http_llm_pool_t *pool, u_char *skip,
-    ngx_http_llm_lease_t *lease);
+ngx_int_t ngx_http_llm_zone_acquire(ngx_http_llm_pool_t *pool,
+    ngx_http_llm_ask_t *ask, ngx_http_llm_lease_t *lease);
 
 /* tells why none can be taken: adds the keys of the pool to busy */
 
-void ngx_http_llm_zone_explain(ngx_http_llm_pool_t *pool, u_char *skip,
-    ngx_http_llm_busy_t *busy);
+void ngx_http_llm_zone_explain(ngx_http_llm_pool_t *pool,
+    ngx_http_llm_ask_t *ask, ngx_http_llm_busy_t *busy);
 
-/* ends a try; unused: nothing was sent, so the key keeps its turn */
+/* learns from an answer, or from the lack of one */
 
-void ngx_http_llm_zone_release(ngx_http_llm_lease_t *lease,
-    ngx_uint_t unused);
+void ngx_http_llm_zone_report(ngx_http_llm_lease_t *lease,
+    ngx_http_llm_judgement_t *judgement, ngx_http_llm_change_t *change);
 
 /*
- * Puts the key of a lease out for a time; a deadline never moves nearer.
- * Returns 1 when the key was in until now, or out for another reason.
+ * Ends a try.  unused: nothing was sent, so the key keeps its turn; tokens:
+ * what it was counted as in the end, 0 if that is not known.
  */
 
-ngx_uint_t ngx_http_llm_zone_put_out(ngx_http_llm_lease_t *lease,
-    ngx_uint_t state, ngx_msec_t time);
+void ngx_http_llm_zone_release(ngx_http_llm_lease_t *lease,
+    ngx_uint_t unused, uint64_t tokens);
 
 void ngx_http_llm_zone_info(ngx_http_llm_pool_t *pool, ngx_uint_t key,
     ngx_http_llm_key_info_t *info);
