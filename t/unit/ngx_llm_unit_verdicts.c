@@ -464,7 +464,9 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
       FINISHED(GROUP) },
     { "minimax", 500, "", "{\"base_resp\":{\"status_code\":2056}}",
       FINISHED(GROUP) },
-    { "minimax", 400, "", "{\"base_resp\":{\"status_code\":2013}}", OK },
+    { "minimax", 500, "", "{\"base_resp\":{\"status_code\":2013}}", OK },
+    { "minimax", 500, "", "{\"base_resp\":{\"status_code\":1026}}", OK },
+    { "minimax", 500, "", "{\"base_resp\":{\"status_code\":1013}}", ILL },
 
     /* Novita, Nebius, Vercel, GitHub */
 
