@@ -74,7 +74,7 @@ static ngx_uint_t ngx_http_llm_judge_may_retry(ngx_http_request_t *r,
 static ngx_int_t ngx_http_llm_judge_final(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx, ngx_http_llm_judgement_t *judgement);
 static ngx_uint_t ngx_http_llm_judge_is(ngx_http_request_t *r,
-    const char *type);
+    const char *word);
 static uint64_t ngx_http_llm_judge_now(void);
 
 
@@ -392,7 +392,7 @@ ngx_http_llm_judge_result(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
 
     if (!ngx_http_llm_catalog_named(judge->facts.provider, &name)
         || !ngx_http_llm_judge_readable(r)
-        || !ngx_http_llm_judge_is(r, "application/json")
+        || !ngx_http_llm_judge_is(r, "json")
         || u->headers_in.content_length_n > NGX_HTTP_LLM_JUDGE_RESULT)
     {
         return NGX_OK;
@@ -804,8 +804,7 @@ ngx_http_llm_judge_final(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
         ctx->replace = 1;
 
     } else if (ctx->judge->status >= NGX_HTTP_INTERNAL_SERVER_ERROR
-               && !ngx_http_llm_judge_is(r, "application/json")
-               && !ngx_http_llm_judge_is(r, "application/problem+json"))
+               && !ngx_http_llm_judge_is(r, "json"))
     {
         (void) ngx_http_llm_error(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE,
                                   "server_error", "provider_error",
@@ -819,8 +818,10 @@ ngx_http_llm_judge_final(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 }
 
 
+/* whether the media type has a word in it */
+
 static ngx_uint_t
-ngx_http_llm_judge_is(ngx_http_request_t *r, const char *type)
+ngx_http_llm_judge_is(ngx_http_request_t *r, const char *word)
 {
     size_t            len;
     ngx_str_t        *value;
@@ -833,14 +834,14 @@ ngx_http_llm_judge_is(ngx_http_request_t *r, const char *type)
     }
 
     value = &h->value;
-    len = ngx_strlen(type);
+    len = ngx_strlen(word);
 
     return value->len >= len
-           && ngx_strncasecmp(value->data, (u_char *) type, len) == 0;
+           && ngx_strlcasestrn(value->data, value->data + value->len,
+                               (u_char *) word, len - 1)
+              != NULL;
 }
 
-
-/* milliseconds since the epoch */
 
 static uint64_t
 ngx_http_llm_judge_now(void)

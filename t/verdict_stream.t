@@ -55,11 +55,13 @@ my $up = LLMUpstream->start($t, 8081, sub {
 
 	return { events => \@good } if $request->{key} =~ /good/;
 
-	my @type = ('Content-Type' => 'text/event-stream');
+	my @soon = ('Retry-After' => 1);
+	my @type = ('Content-Type' => 'text/event-stream', @soon);
 	my $error = '{"error":{"message":"busy","code":429}}';
 
-	return { events => [$error] } if $what eq 'error';
-	return { events => [0.3, $error] } if $what eq 'later';
+	return { headers => \@soon, events => [$error] } if $what eq 'error';
+	return { headers => \@soon, events => [0.3, $error] }
+		if $what eq 'later';
 	return { events => [$good[0], $error] } if $what eq 'second';
 	return { events => ['{"error":{"message":"m","code":400}}'] }
 		if $what eq 'request';
@@ -80,7 +82,7 @@ my $up = LLMUpstream->start($t, 8081, sub {
 		0.1] } if $what eq 'large';
 	return { headers => \@type, pieces => ["data: 1\n\n", 2, "data: 2\n\n"] }
 		if $what eq 'slow';
-	return { json => { base_resp => { status_code => $1,
+	return { headers => \@soon, json => { base_resp => { status_code => $1,
 		status_msg => 'm' } } } if $what =~ /^result (\d+)/;
 	return { json => { choices => [], x => 'x' x 20000,
 		base_resp => { status_code => 1002 } } } if $what eq 'result large';
