@@ -891,7 +891,7 @@ ngx_llm_unit_complain(ngx_pool_t *pool)
     ngx_int_t                  rc;
     ngx_str_t                  body, big;
     ngx_uint_t                 i, n;
-    ngx_http_llm_complaint_t   c;
+    ngx_http_llm_complaint_t   b, c;
 
     for (i = 0; complaints[i].body; i++) {
 
@@ -950,6 +950,34 @@ ngx_llm_unit_complain(ngx_pool_t *pool)
 
     ngx_llm_unit_ok(rc == NGX_OK && c.ncodes == 1, "complaint: only the "
                     "beginning of a body");
+
+    /* cut short anywhere, in memory of just that size */
+
+    body = str("[{\"error\":{\"code\":429,\"message\":\"try again in 6m0s.\","
+               "\"details\":[{\"violations\":[{\"quotaId\":\"a\\u00e9b\"}]},"
+               "{\"retryDelay\":\"26.5s\"}]}}]");
+
+    for (i = 0; i <= body.len; i++) {
+        big.len = i;
+        big.data = ngx_alloc(i + 1, pool->log);
+
+        if (big.data == NULL) {
+            break;
+        }
+
+        ngx_memcpy(big.data, body.data, i);
+
+        rc = ngx_http_llm_complaint_read(&b, pool, &big, NOW);
+
+        ngx_free(big.data);
+
+        if (rc != NGX_OK || b.wait > 360000) {
+            break;
+        }
+    }
+
+    ngx_llm_unit_ok(i > body.len && b.ncodes == 2 && b.wait == 360000,
+                    "complaint: cut short anywhere");
 
     ngx_llm_unit_ok(ngx_http_llm_complaint_has(&c, "first")
                     && ngx_http_llm_complaint_has(&c, "f*t")
