@@ -100,6 +100,9 @@ static struct {
     { J, "{\"usage\":{\"input_tokens\":10,\"output_tokens\":5,\"iterations\":"
          "[{\"input_tokens\":3,\"output_tokens\":2}]}}", "10 5 0 0 15" },
 
+    { J, "{\"usage\":{\"input_tokens\":10,\"output_tokens\":5,\"total_tokens\""
+         ":15,\"cache_read_input_tokens\":4}}", "10 5 4 0 15" },
+
     /* Gemini, its stream as events and as an array */
 
     { J, "{\"candidates\":[],\"usageMetadata\":{\"promptTokenCount\":10,"
