@@ -14,6 +14,7 @@
 #include "src/ngx_http_llm_key.h"
 #include "src/ngx_http_llm_provider.h"
 #include "src/ngx_http_llm_route.h"
+#include "src/ngx_http_llm_store.h"
 #include "src/ngx_http_llm_vars.h"
 
 
@@ -166,7 +167,7 @@ ngx_http_llm_init_module(ngx_cycle_t *cycle)
     zone = ngx_http_llm_cycle_zone(cycle);
 
     if (zone) {
-        ngx_http_llm_zone_commit(zone);
+        ngx_http_llm_store_commit(zone);
     }
 
     return NGX_OK;
@@ -191,7 +192,7 @@ ngx_http_llm_init_process(ngx_cycle_t *cycle)
 
     /* if it fails it is tried again, and logged, when a key is needed */
 
-    (void) ngx_http_llm_zone_attach(zone);
+    (void) ngx_http_llm_store_attach(zone);
 
     ngx_http_llm_dumb.fd = (ngx_socket_t) -1;
 
@@ -216,7 +217,7 @@ ngx_http_llm_exit_process(ngx_cycle_t *cycle)
     zone = ngx_http_llm_cycle_zone(cycle);
 
     if (zone) {
-        ngx_http_llm_zone_detach(zone);
+        ngx_http_llm_store_detach(zone);
     }
 }
 
@@ -231,7 +232,7 @@ ngx_http_llm_sweep(ngx_event_t *ev)
     zone = ngx_http_llm_cycle_zone((ngx_cycle_t *) ngx_cycle);
 
     if (zone) {
-        ngx_http_llm_zone_sweep(zone);
+        ngx_http_llm_store_sweep(zone);
     }
 
     ngx_add_timer(ev, 1000);

@@ -21,7 +21,7 @@
 #include "ngx_http_llm_multipart.h"
 #include "ngx_http_llm_path.h"
 #include "ngx_http_llm_usage.h"
-#include "ngx_http_llm_zone.h"
+#include "ngx_http_llm_pool.h"
 
 
 /* browsers present a key as one of the protocols of a WebSocket */

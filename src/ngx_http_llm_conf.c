@@ -8,6 +8,7 @@
 #include "ngx_http_llm_auth.h"
 #include "ngx_http_llm_key.h"
 #include "ngx_http_llm_route.h"
+#include "ngx_http_llm_store.h"
 #include "ngx_http_llm_upstream.h"
 
 /* room for about 4000 keys */
@@ -39,10 +40,10 @@ ngx_http_llm_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (size < (ssize_t) ngx_http_llm_zone_min_size()) {
+    if (size < (ssize_t) ngx_http_llm_store_min_size()) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "zone size \"%V\" is too "
                            "small, %uz bytes are needed", &value[1],
-                           ngx_http_llm_zone_min_size());
+                           ngx_http_llm_store_min_size());
         return NGX_CONF_ERROR;
     }
 
@@ -111,7 +112,7 @@ ngx_http_llm_conf_init_main(ngx_conf_t *cf, void *conf)
         lmcf->zone_size = NGX_HTTP_LLM_ZONE_SIZE;
     }
 
-    lmcf->zone = ngx_http_llm_zone_create(cf, lmcf->zone_size,
+    lmcf->zone = ngx_http_llm_store_create(cf, lmcf->zone_size,
                                           &ngx_http_llm_balancer_module);
     if (lmcf->zone == NULL) {
         return NGX_CONF_ERROR;
@@ -122,7 +123,7 @@ ngx_http_llm_conf_init_main(ngx_conf_t *cf, void *conf)
     for (i = 0; i < lmcf->upstreams.nelts; i++) {
 
         if (ngx_http_llm_key_pool(cf, upstreams[i]) != NGX_OK
-            || ngx_http_llm_zone_add(lmcf->zone, &upstreams[i]->pool)
+            || ngx_http_llm_store_add(lmcf->zone, &upstreams[i]->pool)
                != NGX_OK)
         {
             return NGX_CONF_ERROR;

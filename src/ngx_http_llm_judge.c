@@ -34,6 +34,7 @@ struct ngx_http_llm_judge_s {
     ngx_http_llm_complaint_t    complaint;
     ngx_str_t                   body;          /* its beginning, decoded */
     unsigned                    running:1;     /* not settled yet */
+    unsigned                    reported:1;    /* but what its head says */
     unsigned                    head:1;        /* all headers are there */
     unsigned                    held:1;        /* more is waited for */
     unsigned                    late:1;        /* but not any longer */
@@ -131,6 +132,7 @@ ngx_http_llm_judge_start(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     judge->status = 0;
     judge->body.len = 0;
     judge->running = 1;
+    judge->reported = 0;
     judge->head = 0;
     judge->held = 0;
     judge->late = 0;
@@ -248,6 +250,10 @@ ngx_http_llm_judge_answer(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     ngx_http_llm_verdict(&judge->facts, ngx_http_llm_judge_now(), &judgement);
 
     if (judgement.verdict == NGX_HTTP_LLM_OK) {
+
+        ngx_http_llm_try_report(r, ctx, &judgement, judge->status);
+
+        judge->reported = 1;
 
         /* no proxy_next_upstream must take it for more than it is */
 
@@ -879,12 +885,16 @@ ngx_http_llm_judge_end(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
         /* an answer was passed on, or nobody waits for one any more */
 
-        ngx_memzero(&judgement, sizeof(ngx_http_llm_judgement_t));
-        judgement.told = judge->facts.told;
-
-        ngx_http_llm_try_settle(r, ctx, &judgement, judge->status);
+        ngx_http_llm_try_end(ctx);
 
         return state;
+    }
+
+    if (judge->reported) {
+
+        /* it broke off in the middle, when it could not be repeated */
+
+        judge->facts.status = 0;
     }
 
     c = u->peer.connection;

@@ -8,6 +8,7 @@
 #include "ngx_http_llm_auth.h"
 #include "ngx_http_llm_error.h"
 #include "ngx_http_llm_route.h"
+#include "ngx_http_llm_zone.h"
 
 
 /*

@@ -86,9 +86,9 @@ void ngx_http_llm_node_untake(ngx_http_llm_node_t *node, ngx_msec_t now);
 
 /*
  * A try that began at the time of "begun" was refused: it is out for wait, or
- * if that is 0 for a time that is usual.  Out again soon means out for longer.
- * A deadline never moves nearer.  Returns 1 if it was in, or out for another
- * reason; *wait is the time it is out then.
+ * if that is 0 for a time that is usual; out again soon means then out for
+ * longer.  A deadline never moves nearer.  Returns 1 if it was in, or out for
+ * another reason; *wait is the time it is out then.
  */
 
 ngx_uint_t ngx_http_llm_node_refuse(ngx_http_llm_node_t *node,

@@ -79,7 +79,7 @@ void
 ngx_http_llm_rendezvous_build(ngx_http_llm_rendezvous_t *rendezvous)
 {
     uint64_t                  *sums;
-    ngx_uint_t                 i, n, leaf, leaves;
+    ngx_uint_t                 i, n, at, leaf, leaves;
     ngx_http_llm_peer_name_t  *name;
 
     n = rendezvous->n;
@@ -100,8 +100,9 @@ ngx_http_llm_rendezvous_build(ngx_http_llm_rendezvous_t *rendezvous)
 
         rendezvous->places[name->i] = (uint32_t) i;
 
-        while (leaf < ngx_http_llm_rendezvous_leaf_of(rendezvous, name->name))
-        {
+        at = ngx_http_llm_rendezvous_leaf_of(rendezvous, name->name);
+
+        while (leaf < at) {
             rendezvous->leaves[++leaf] = (uint32_t) i;
         }
 
@@ -193,7 +194,7 @@ static ngx_uint_t
 ngx_http_llm_rendezvous_leaf(ngx_http_llm_rendezvous_t *rendezvous,
     uint64_t hash)
 {
-    uint64_t     draw;
+    uint64_t     draw, left;
     ngx_uint_t   fork, leaves;
 
     leaves = (ngx_uint_t) 1 << rendezvous->bits;
@@ -206,8 +207,9 @@ ngx_http_llm_rendezvous_leaf(ngx_http_llm_rendezvous_t *rendezvous,
 
         fork *= 2;
 
-        if (draw * rendezvous->sums[fork / 2] >= rendezvous->sums[fork] << 30)
-        {
+        left = rendezvous->sums[fork] << 30;
+
+        if (draw * rendezvous->sums[fork / 2] >= left) {
             fork++;
         }
     }
@@ -238,9 +240,8 @@ ngx_http_llm_rendezvous_best(ngx_http_llm_rendezvous_t *rendezvous,
         first = i;
         weight = 0;
 
-        for ( /* void */ ; i < last && names[i].name == names[first].name; i++)
-        {
-            weight += names[i].weight;
+        while (i < last && names[i].name == names[first].name) {
+            weight += names[i++].weight;
         }
 
         distance = ngx_http_llm_rendezvous_distance(hash ^ names[first].name);

@@ -6,6 +6,7 @@
 
 #include "ngx_http_llm_store.h"
 #include "ngx_http_llm_hash.h"
+#include "ngx_http_llm_policy.h"
 
 
 #define NGX_HTTP_LLM_STORE_LAYOUT  2
@@ -62,14 +63,14 @@ static void ngx_http_llm_store_collect(ngx_http_llm_zone_t *zone);
 
 
 size_t
-ngx_http_llm_zone_min_size(void)
+ngx_http_llm_store_min_size(void)
 {
     return 16 * ngx_pagesize;
 }
 
 
 ngx_http_llm_zone_t *
-ngx_http_llm_zone_create(ngx_conf_t *cf, size_t size, void *tag)
+ngx_http_llm_store_create(ngx_conf_t *cf, size_t size, void *tag)
 {
     ngx_str_t             name;
     ngx_shm_zone_t       *shm_zone;
@@ -104,7 +105,7 @@ ngx_http_llm_zone_create(ngx_conf_t *cf, size_t size, void *tag)
 
 
 ngx_int_t
-ngx_http_llm_zone_add(ngx_http_llm_zone_t *zone, ngx_http_llm_pool_t *pool)
+ngx_http_llm_store_add(ngx_http_llm_zone_t *zone, ngx_http_llm_pool_t *pool)
 {
     ngx_http_llm_pool_t  **p;
 
@@ -388,7 +389,7 @@ ngx_http_llm_store_init_line(ngx_http_llm_pool_t *pool,
     current = choice->line;
     choice->line = line;
 
-    ngx_http_llm_zone_lane_ask(&ask);
+    ngx_http_llm_policy_lane_ask(&ask);
     ask.data = choice;
 
     ngx_http_llm_lane_init(&line->lane, n, &ask, p + len);
@@ -419,7 +420,7 @@ ngx_http_llm_store_homes(ngx_http_llm_pool_sh_t *psh,
 
         ngx_memcpy(&name->name, psh->line.cells[i]->id, sizeof(uint64_t));
 
-        name->weight = ngx_http_llm_zone_share(choice, i);
+        name->weight = ngx_http_llm_policy_share(choice, i);
         name->i = (uint32_t) i;
     }
 
@@ -868,7 +869,7 @@ ngx_http_llm_store_free_generation(ngx_http_llm_zone_t *zone,
 
 
 void
-ngx_http_llm_zone_commit(ngx_http_llm_zone_t *zone)
+ngx_http_llm_store_commit(ngx_http_llm_zone_t *zone)
 {
     ngx_shmtx_lock(&zone->shpool->mutex);
 
@@ -885,7 +886,7 @@ ngx_http_llm_zone_commit(ngx_http_llm_zone_t *zone)
 
 
 ngx_int_t
-ngx_http_llm_zone_attach(ngx_http_llm_zone_t *zone)
+ngx_http_llm_store_attach(ngx_http_llm_zone_t *zone)
 {
     ngx_queue_t                *q;
     ngx_http_llm_slot_t        *slot;
@@ -931,7 +932,7 @@ ngx_http_llm_zone_attach(ngx_http_llm_zone_t *zone)
 
 
 void
-ngx_http_llm_zone_detach(ngx_http_llm_zone_t *zone)
+ngx_http_llm_store_detach(ngx_http_llm_zone_t *zone)
 {
     if (zone->slot == NULL) {
         return;
@@ -972,7 +973,7 @@ ngx_http_llm_store_free_slot(ngx_http_llm_zone_t *zone,
 
 
 void
-ngx_http_llm_zone_sweep(ngx_http_llm_zone_t *zone)
+ngx_http_llm_store_sweep(ngx_http_llm_zone_t *zone)
 {
     ngx_queue_t             *q;
     ngx_http_llm_slot_t     *slot;

@@ -387,6 +387,21 @@ ngx_http_llm_told_exhausted(ngx_http_llm_told_t *told, ngx_msec_t *wait)
 
 
 ngx_uint_t
+ngx_http_llm_told_any(ngx_http_llm_told_t *told)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_LLM_DIMENSIONS; i++) {
+        if (told->limits[i].limited && told->limits[i].remains) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
 ngx_http_llm_told_day_over(ngx_http_llm_told_t *told)
 {
     ngx_uint_t                  i;

@@ -66,6 +66,10 @@ void ngx_http_llm_told_header(ngx_http_llm_told_t *told,
 ngx_int_t ngx_http_llm_told_exhausted(ngx_http_llm_told_t *told,
     ngx_msec_t *wait);
 
+/* whether anything is told of what is left */
+
+ngx_uint_t ngx_http_llm_told_any(ngx_http_llm_told_t *told);
+
 /* whether the requests or the tokens of a day are used up */
 
 ngx_uint_t ngx_http_llm_told_day_over(ngx_http_llm_told_t *told);

@@ -20,6 +20,7 @@
 
 #include "ngx_http_llm.h"
 #include "ngx_http_llm_verdict.h"
+#include "ngx_http_llm_zone.h"
 
 
 typedef struct ngx_http_llm_try_s {

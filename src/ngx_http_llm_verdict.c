@@ -26,6 +26,7 @@
 
 #define NGX_HTTP_LLM_VERDICT_ERROR    400
 #define NGX_HTTP_LLM_VERDICT_FAILURE  500
+#define NGX_HTTP_LLM_VERDICT_LIMITED  429
 
 
 /* where the time comes from */
@@ -73,6 +74,7 @@ typedef struct {
     NGX_HTTP_LLM_FROM_##from, NGX_HTTP_LLM_HINT_##hint
 
 
+static ngx_uint_t ngx_http_llm_verdict_limits(ngx_http_llm_facts_t *facts);
 static ngx_http_llm_verdict_row_t *ngx_http_llm_verdict_row(
     ngx_http_llm_facts_t *facts, ngx_uint_t hinted);
 static ngx_uint_t ngx_http_llm_verdict_says(
@@ -486,6 +488,9 @@ ngx_http_llm_verdict(ngx_http_llm_facts_t *facts, uint64_t now,
         if (facts->status >= NGX_HTTP_LLM_VERDICT_FAILURE) {
             judgement->verdict = NGX_HTTP_LLM_ILL;
             judgement->reason = "failed";
+
+        } else if (ngx_http_llm_told_any(&facts->told)) {
+            judgement->scope = ngx_http_llm_verdict_limits(facts);
         }
 
         return;
@@ -495,6 +500,22 @@ ngx_http_llm_verdict(ngx_http_llm_facts_t *facts, uint64_t now,
     judgement->scope = row->scope;
     judgement->reason = row->reason;
     judgement->wait = ngx_http_llm_verdict_wait(facts, row->from, now);
+}
+
+
+/* what limits of the provider count for: the same as a refusal by them */
+
+static ngx_uint_t
+ngx_http_llm_verdict_limits(ngx_http_llm_facts_t *facts)
+{
+    ngx_http_llm_facts_t  refusal;
+
+    ngx_memzero(&refusal, sizeof(ngx_http_llm_facts_t));
+
+    refusal.provider = facts->provider;
+    refusal.status = NGX_HTTP_LLM_VERDICT_LIMITED;
+
+    return ngx_http_llm_verdict_row(&refusal, 0)->scope;
 }
 
 

@@ -55,7 +55,8 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                      verdict;
-    ngx_uint_t                      scope;          /* of WAIT and FINISHED */
+    ngx_uint_t                      scope;          /* of WAIT and FINISHED, and
+                                                       of what is told */
     ngx_msec_t                      wait;           /* as told, 0 if nobody
                                                        knows how long */
     const char                     *reason;         /* a word for the log */

@@ -4,18 +4,12 @@
  */
 
 
-#include "ngx_http_llm_store.h"
+#include "ngx_http_llm_zone.h"
 #include "ngx_http_llm_hash.h"
 #include "ngx_http_llm_limits.h"
+#include "ngx_http_llm_policy.h"
+#include "ngx_http_llm_store.h"
 
-
-/* a key at max_conns is asked again, if nobody says that it is free */
-
-#define NGX_HTTP_LLM_ZONE_FULL      20                                /* ms */
-
-/* a key that the configuration takes out never comes back */
-
-#define NGX_HTTP_LLM_ZONE_DOWN      (24 * 60 * 60 * 1000)             /* ms */
 
 /*
  * A conversation leaves its key when that has twice its share of what is in
@@ -24,11 +18,6 @@
 
 #define NGX_HTTP_LLM_ZONE_LOAD      2
 #define NGX_HTTP_LLM_ZONE_LOAD_MIN  8
-
-/* a request's share of tokens, and what is assumed of a key that is silent */
-
-#define NGX_HTTP_LLM_ZONE_TOKENS    1000
-#define NGX_HTTP_LLM_ZONE_REQUESTS  200
 
 /* so many keys that worked, refused within so long, are the provider's fault */
 
@@ -41,15 +30,7 @@ static void ngx_http_llm_zone_choice(ngx_http_llm_choice_t *choice,
 static ngx_int_t ngx_http_llm_zone_choose(ngx_http_llm_choice_t *choice);
 static ngx_int_t ngx_http_llm_zone_home(ngx_http_llm_choice_t *choice,
     ngx_http_llm_lane_ask_t *ask);
-static uint64_t ngx_http_llm_zone_group(ngx_http_llm_choice_t *choice,
-    ngx_uint_t i);
 static ngx_uint_t ngx_http_llm_zone_fits(void *data, ngx_uint_t i);
-static uint32_t ngx_http_llm_zone_weight(void *data, ngx_uint_t i);
-static uint64_t ngx_http_llm_zone_order(void *data, ngx_uint_t i);
-static ngx_int_t ngx_http_llm_zone_usable(void *data, ngx_uint_t i,
-    ngx_msec_t *until);
-static ngx_uint_t ngx_http_llm_zone_out(ngx_http_llm_choice_t *choice,
-    ngx_uint_t i, ngx_uint_t *state, ngx_msec_t *until);
 static void ngx_http_llm_zone_take(ngx_http_llm_choice_t *choice,
     ngx_uint_t i, ngx_http_llm_lease_t *lease);
 static void ngx_http_llm_zone_update(ngx_http_llm_choice_t *choice,
@@ -64,16 +45,6 @@ static void ngx_http_llm_zone_alike(ngx_http_llm_choice_t *choice,
 static void ngx_http_llm_zone_told(ngx_http_llm_choice_t *choice,
     ngx_http_llm_lease_t *lease, ngx_http_llm_judgement_t *judgement);
 
-#define ngx_http_llm_zone_skips(ask, i)                                       \
-    ((ask)->skip && ((ask)->skip[(i) / 8] & (1 << (i) % 8)))
-
-/* who knows what is left */
-
-#define ngx_http_llm_zone_foresees(pool)                                      \
-    ((pool)->policy == NGX_HTTP_LLM_HEADROOM                                  \
-     || (pool)->policy == NGX_HTTP_LLM_AFFINITY)
-
-
 ngx_int_t
 ngx_http_llm_zone_acquire(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask,
     ngx_http_llm_lease_t *lease)
@@ -86,7 +57,7 @@ ngx_http_llm_zone_acquire(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask,
 
     /* a single process has a new zone after a reload, but starts only once */
 
-    if (zone->slot == NULL && ngx_http_llm_zone_attach(zone) != NGX_OK) {
+    if (zone->slot == NULL && ngx_http_llm_store_attach(zone) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -143,12 +114,12 @@ ngx_http_llm_zone_choose(ngx_http_llm_choice_t *choice)
     ngx_http_llm_ask_t        *ask, loose;
     ngx_http_llm_lane_ask_t    lane_ask;
 
-    ngx_http_llm_zone_lane_ask(&lane_ask);
+    ngx_http_llm_policy_lane_ask(&lane_ask);
     lane_ask.data = choice;
 
     ask = choice->ask;
 
-    if (!ngx_http_llm_zone_foresees(choice->pool)) {
+    if (!ngx_http_llm_policy_foresees(choice->pool)) {
         return ngx_http_llm_lane_choose(&choice->line->lane, &lane_ask,
                                         choice->now.msec);
     }
@@ -202,56 +173,6 @@ ngx_http_llm_zone_home(ngx_http_llm_choice_t *choice,
 }
 
 
-static uint64_t
-ngx_http_llm_zone_group(ngx_http_llm_choice_t *choice, ngx_uint_t i)
-{
-    uint64_t  group;
-
-    ngx_memcpy(&group, choice->sh->line.cells[i]->id, sizeof(uint64_t));
-
-    return group;
-}
-
-
-/* who has the larger limit gets more of the conversations */
-
-uint32_t
-ngx_http_llm_zone_share(void *data, ngx_uint_t i)
-{
-    ngx_http_llm_choice_t *choice = data;
-
-    uint64_t               share;
-    ngx_http_llm_key_t    *key;
-    ngx_http_llm_quota_t  *quota;
-
-    key = &choice->pool->keys[i];
-    quota = &choice->line->cells[i]->quota;
-
-    if (key->down || key->backup) {
-        return 0;
-    }
-
-    if (key->limit.tpm || quota->limits[NGX_HTTP_LLM_TOKENS].limit) {
-        share = key->limit.tpm
-                ? key->limit.tpm
-                : (uint64_t) quota->limits[NGX_HTTP_LLM_TOKENS].limit;
-        share /= NGX_HTTP_LLM_ZONE_TOKENS;
-
-    } else if (key->limit.rpm || quota->limits[NGX_HTTP_LLM_REQUESTS].limit) {
-        share = key->limit.rpm
-                ? key->limit.rpm
-                : (uint64_t) quota->limits[NGX_HTTP_LLM_REQUESTS].limit;
-
-    } else {
-        share = NGX_HTTP_LLM_ZONE_REQUESTS;
-    }
-
-    share = ngx_max(share, 1) * key->weight;
-
-    return (uint32_t) ngx_min(share, 1 << 20);
-}
-
-
 static ngx_uint_t
 ngx_http_llm_zone_fits(void *data, ngx_uint_t i)
 {
@@ -260,7 +181,7 @@ ngx_http_llm_zone_fits(void *data, ngx_uint_t i)
     ngx_msec_t  until;
     ngx_uint_t  load, all, n;
 
-    if (ngx_http_llm_zone_usable(choice, i, &until) != NGX_OK) {
+    if (ngx_http_llm_policy_usable(choice, i, &until) != NGX_OK) {
         return 0;
     }
 
@@ -277,153 +198,6 @@ ngx_http_llm_zone_fits(void *data, ngx_uint_t i)
     }
 
     return load * choice->pool->nkeys <= NGX_HTTP_LLM_ZONE_LOAD * all;
-}
-
-
-void
-ngx_http_llm_zone_lane_ask(ngx_http_llm_lane_ask_t *ask)
-{
-    ask->weight = ngx_http_llm_zone_weight;
-    ask->order = ngx_http_llm_zone_order;
-    ask->usable = ngx_http_llm_zone_usable;
-}
-
-
-static uint32_t
-ngx_http_llm_zone_weight(void *data, ngx_uint_t i)
-{
-    ngx_http_llm_choice_t *choice = data;
-
-    return (uint32_t) choice->pool->keys[i].weight;
-}
-
-
-static uint64_t
-ngx_http_llm_zone_order(void *data, ngx_uint_t i)
-{
-    ngx_http_llm_choice_t *choice = data;
-
-    uint64_t              order, used;
-    ngx_http_llm_key_t   *key;
-    ngx_http_llm_node_t  *node;
-
-    key = &choice->pool->keys[i];
-    node = choice->sh->nodes[i];
-
-    switch (choice->pool->policy) {
-
-    case NGX_HTTP_LLM_LEAST_CONN:
-        order = ((uint64_t) node->in_flight << 16) / key->weight;
-        break;
-
-    case NGX_HTTP_LLM_HEADROOM:
-    case NGX_HTTP_LLM_AFFINITY:
-        order = ngx_http_llm_quota_order(&choice->line->cells[i]->quota);
-
-        if (key->limit.rpm || key->limit.tpm) {
-            used = ngx_http_llm_window_used(&node->window, &key->limit,
-                                            &choice->now);
-            used = choice->now.msec + used * 60;
-
-            order = ngx_max(order, used);
-        }
-
-        break;
-
-    default: /* NGX_HTTP_LLM_ROUND_ROBIN */
-        order = 0;
-    }
-
-    return key->backup ? order + NGX_HTTP_LLM_LANE_BACKUP : order;
-}
-
-
-static ngx_int_t
-ngx_http_llm_zone_usable(void *data, ngx_uint_t i, ngx_msec_t *until)
-{
-    ngx_http_llm_choice_t *choice = data;
-
-    ngx_int_t              rc;
-    ngx_uint_t             state;
-    ngx_http_llm_ask_t    *ask;
-    ngx_http_llm_key_t    *key;
-    ngx_http_llm_node_t   *node;
-
-    ask = choice->ask;
-    key = &choice->pool->keys[i];
-    node = choice->sh->nodes[i];
-
-    if (key->down) {
-        *until = choice->now.msec + NGX_HTTP_LLM_ZONE_DOWN;
-        return NGX_AGAIN;
-    }
-
-    if (ngx_http_llm_zone_out(choice, i, &state, until)) {
-        return NGX_AGAIN;
-    }
-
-    if (key->max_conns && node->in_flight >= key->max_conns) {
-        *until = choice->now.msec + NGX_HTTP_LLM_ZONE_FULL;
-        return NGX_AGAIN;
-    }
-
-    if (ngx_http_llm_zone_skips(ask, i)) {
-        return NGX_DECLINED;
-    }
-
-    if (ask->group && ask->group != ngx_http_llm_zone_group(choice, i)) {
-        return NGX_DECLINED;
-    }
-
-    if (key->limit.rpm || key->limit.tpm || key->limit.rpd) {
-        rc = ngx_http_llm_window_room(&node->window, &key->limit,
-                                      (uint32_t) ngx_min(ask->tokens,
-                                                         NGX_MAX_INT32_VALUE),
-                                      &choice->now, until);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    if (ask->patient && ngx_http_llm_zone_foresees(choice->pool)) {
-        return ngx_http_llm_quota_room(&choice->line->cells[i]->quota,
-                                       ask->tokens, choice->now.msec, until);
-    }
-
-    return NGX_OK;
-}
-
-
-/* whether the key, its group, or the model at it is out, and for how long */
-
-static ngx_uint_t
-ngx_http_llm_zone_out(ngx_http_llm_choice_t *choice, ngx_uint_t i,
-    ngx_uint_t *state, ngx_msec_t *until)
-{
-    ngx_uint_t            n, out;
-    ngx_http_llm_node_t  *nodes[3];
-
-    nodes[0] = choice->sh->nodes[i];
-    nodes[1] = choice->sh->line.cells[i];
-    nodes[2] = choice->line->cells[i];
-
-    out = 0;
-
-    for (n = 0; n < 3; n++) {
-
-        if (!ngx_http_llm_node_out(nodes[n], choice->now.msec)) {
-            continue;
-        }
-
-        if (!out || ngx_http_llm_node_passed(nodes[n]->until, *until)) {
-            *until = nodes[n]->until;
-            *state = nodes[n]->state;
-        }
-
-        out = 1;
-    }
-
-    return out;
 }
 
 
@@ -474,7 +248,7 @@ ngx_http_llm_zone_take(ngx_http_llm_choice_t *choice, ngx_uint_t i,
     lease->key = i;
     lease->model = choice->ask->model;
     lease->tokens = choice->ask->tokens;
-    lease->group = ngx_http_llm_zone_group(choice, i);
+    lease->group = ngx_http_llm_policy_group(choice, i);
 
     if (choice->pool->policy != NGX_HTTP_LLM_ROUND_ROBIN) {
         ngx_http_llm_zone_update(choice, i);
@@ -489,7 +263,7 @@ ngx_http_llm_zone_update(ngx_http_llm_choice_t *choice, ngx_uint_t key)
 {
     ngx_http_llm_lane_ask_t  ask;
 
-    ngx_http_llm_zone_lane_ask(&ask);
+    ngx_http_llm_policy_lane_ask(&ask);
     ask.data = choice;
 
     ngx_http_llm_lane_update(&choice->line->lane, &ask, key);
@@ -566,7 +340,7 @@ ngx_http_llm_zone_release(ngx_http_llm_lease_t *lease, ngx_uint_t unused,
 
         ngx_http_llm_quota_refund(&cell->quota, lease->tokens);
 
-        ngx_http_llm_zone_lane_ask(&lane_ask);
+        ngx_http_llm_policy_lane_ask(&lane_ask);
         lane_ask.data = &choice;
 
         ngx_http_llm_lane_return(&choice.line->lane, &lane_ask, lease->key);
@@ -696,6 +470,7 @@ ngx_http_llm_zone_refused(ngx_http_llm_choice_t *choice,
     ngx_http_llm_lease_t *lease, ngx_http_llm_judgement_t *judgement,
     ngx_http_llm_change_t *change)
 {
+    ngx_uint_t               state;
     ngx_http_llm_node_t     *node;
     ngx_http_llm_pool_sh_t  *psh;
 
@@ -715,15 +490,16 @@ ngx_http_llm_zone_refused(ngx_http_llm_choice_t *choice,
         node = psh->nodes[lease->key];
     }
 
-    change->wait = judgement->wait;
-    change->out = ngx_http_llm_node_refuse(node,
-                               judgement->verdict == NGX_HTTP_LLM_WAIT
-                               ? NGX_HTTP_LLM_KEY_COOLING
-                               : NGX_HTTP_LLM_KEY_FINISHED,
-                               lease->mark.at, choice->now.msec,
-                               &change->wait);
+    /* what has a known end is only a long wait */
 
-    if (judgement->verdict == NGX_HTTP_LLM_FINISHED
+    state = (judgement->verdict == NGX_HTTP_LLM_WAIT || judgement->wait)
+            ? NGX_HTTP_LLM_KEY_COOLING : NGX_HTTP_LLM_KEY_FINISHED;
+
+    change->wait = judgement->wait;
+    change->out = ngx_http_llm_node_refuse(node, state, lease->mark.at,
+                                           choice->now.msec, &change->wait);
+
+    if (state == NGX_HTTP_LLM_KEY_FINISHED
         && node == psh->nodes[lease->key])
     {
         ngx_http_llm_zone_alike(choice, lease, change);
@@ -790,31 +566,20 @@ static void
 ngx_http_llm_zone_told(ngx_http_llm_choice_t *choice,
     ngx_http_llm_lease_t *lease, ngx_http_llm_judgement_t *judgement)
 {
-    ngx_uint_t            i;
-    ngx_http_llm_told_t  *told;
-
-    told = &judgement->told;
-
-    for (i = 0; i < NGX_HTTP_LLM_DIMENSIONS; i++) {
-        if (told->limits[i].limited && told->limits[i].remains) {
-            break;
-        }
-    }
-
-    if (i == NGX_HTTP_LLM_DIMENSIONS) {
+    if (!ngx_http_llm_told_any(&judgement->told)) {
         return;
     }
 
-    ngx_http_llm_quota_learn(&choice->line->cells[lease->key]->quota, told,
-                             &lease->mark);
+    ngx_http_llm_quota_learn(&choice->line->cells[lease->key]->quota,
+                             &judgement->told, &lease->mark);
 
-    if (ngx_http_llm_zone_foresees(choice->pool)) {
+    if (ngx_http_llm_policy_foresees(choice->pool)) {
         ngx_http_llm_zone_update(choice, lease->key);
     }
 
     if (choice->pool->policy == NGX_HTTP_LLM_AFFINITY) {
         ngx_http_llm_rendezvous_weigh(&choice->line->homes, lease->key,
-                                      ngx_http_llm_zone_share(choice,
+                                      ngx_http_llm_policy_share(choice,
                                                               lease->key));
     }
 }
@@ -857,15 +622,15 @@ ngx_http_llm_zone_explain(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask,
             continue;
         }
 
-        if (ngx_http_llm_zone_skips(ask, i)
+        if (ngx_http_llm_policy_skips(ask, i)
             || (ask->group
-                && ask->group != ngx_http_llm_zone_group(&choice, i)))
+                && ask->group != ngx_http_llm_policy_group(&choice, i)))
         {
             busy->skipped++;
             continue;
         }
 
-        if (ngx_http_llm_zone_out(&choice, i, &state, &until)) {
+        if (ngx_http_llm_policy_out(&choice, i, &state, &until)) {
 
             if (state == NGX_HTTP_LLM_KEY_FINISHED) {
                 busy->finished++;
@@ -880,7 +645,7 @@ ngx_http_llm_zone_explain(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask,
             busy->full++;
             continue;
 
-        } else if (ngx_http_llm_zone_usable(&choice, i, &until) != NGX_OK) {
+        } else if (ngx_http_llm_policy_usable(&choice, i, &until) != NGX_OK) {
             busy->limited++;
 
         } else {
@@ -924,7 +689,7 @@ ngx_http_llm_zone_info(ngx_http_llm_pool_t *pool, ngx_uint_t key,
     info->outs = node->outs;
     info->retry = 0;
 
-    out = ngx_http_llm_zone_out(&choice, key, &state, &until);
+    out = ngx_http_llm_policy_out(&choice, key, &state, &until);
 
     /* it is also out if it is so for every model that it is known with */
 
@@ -937,7 +702,7 @@ ngx_http_llm_zone_info(ngx_http_llm_pool_t *pool, ngx_uint_t key,
         {
             choice.line = ngx_queue_data(q, ngx_http_llm_line_t, queue);
 
-            if (!ngx_http_llm_zone_out(&choice, key, &model_state, &end)) {
+            if (!ngx_http_llm_policy_out(&choice, key, &model_state, &end)) {
                 out = 0;
                 break;
             }

@@ -56,7 +56,7 @@ my @cases = (
 	['', "llm_key 'sk-se cret';", '', qr/invalid character in key 1 of "wri/],
 	['', 'llm_key a name=n; llm_key b name=n;', '',
 		qr/duplicate key name "n" in upstream "u"/],
-	['', "$good llm_balance nonsense;", '', qr/invalid value "nonsense"/],
+	['', "$good llm_balance nonsense;", '', qr/invalid policy "nonsense"/],
 	['', "$good llm_balance round_robin; llm_balance round_robin;", '',
 		qr/is duplicate/],
 	['llm_model a nowhere;', $good, '',

@@ -78,6 +78,10 @@ sub tries {
 	my ($path, $status, %o) = @_;
 
 	wait_for(sub { !json(get('/health'))->{unhealthy_count} });
+
+	# an upstream that answers in between is not ill as a whole
+
+	chat('gpt-4o') for 1 .. 3;
 	$up->clear();
 	post("$path?status=$status", '{"a":1}', %o);
 
@@ -97,6 +101,7 @@ for my $path (@again) {
 
 # what the method makes safe
 
+chat('gpt-4o') for 1 .. 10;
 $up->clear();
 get('/v1/files?status=500');
 is(scalar $up->requests(), 2, 'GET');
