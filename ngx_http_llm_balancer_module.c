@@ -13,6 +13,7 @@
 #include "src/ngx_http_llm_handler.h"
 #include "src/ngx_http_llm_key.h"
 #include "src/ngx_http_llm_provider.h"
+#include "src/ngx_http_llm_queue.h"
 #include "src/ngx_http_llm_route.h"
 #include "src/ngx_http_llm_store.h"
 #include "src/ngx_http_llm_vars.h"
@@ -59,6 +60,13 @@ static ngx_command_t  ngx_http_llm_commands[] = {
     { ngx_string("llm_balance"),
       NGX_HTTP_UPS_CONF|NGX_CONF_TAKE1,
       ngx_http_llm_balance,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_queue"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_TAKE12,
+      ngx_http_llm_queue,
       NGX_HTTP_SRV_CONF_OFFSET,
       0,
       NULL },

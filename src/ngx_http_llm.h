@@ -46,6 +46,8 @@ typedef struct {
     ngx_http_llm_pool_t               pool;
     ngx_uint_t                        model_sets;  /* a key has models= */
     ngx_uint_t                        policy;      /* llm_balance */
+    ngx_msec_t                        queue_time;  /* llm_queue */
+    ngx_uint_t                        queue_number;  /* 0: off */
 
     ngx_http_upstream_srv_conf_t     *uscf;
     ngx_uint_t                        naddrs;      /* 1 if it is not known */
@@ -58,6 +60,7 @@ typedef struct {
     unsigned                          addressed:1;   /* has addresses */
     unsigned                          unresolved:1;  /* or would, by name */
     unsigned                          balanced:1;    /* llm_balance was given */
+    unsigned                          queued:1;      /* llm_queue was */
 } ngx_http_llm_upstream_t;
 
 
@@ -140,6 +143,7 @@ typedef struct {
     ngx_uint_t                        target;
 
     struct ngx_http_llm_try_s        *try;
+    struct ngx_http_llm_waiter_s     *waiter;
     struct ngx_http_llm_peer_s       *peer;
     struct ngx_http_llm_judge_s      *judge;
     struct ngx_http_llm_response_s   *response;
@@ -154,6 +158,8 @@ typedef struct {
     unsigned                          reading:1;
     unsigned                          read:1;
     unsigned                          prepared:1;
+    unsigned                          waiting:1;   /* for a key, before the
+                                                      first try */
     unsigned                          answered:1;  /* by the provider */
     unsigned                          replace:1;   /* its answer by ours */
     unsigned                          replaced:1;  /* which was sent */
@@ -162,6 +168,7 @@ typedef struct {
 
 typedef struct ngx_http_llm_judge_s  ngx_http_llm_judge_t;
 typedef struct ngx_http_llm_peer_s   ngx_http_llm_peer_t;
+typedef struct ngx_http_llm_waiter_s  ngx_http_llm_waiter_t;
 
 
 extern ngx_module_t  ngx_http_llm_balancer_module;

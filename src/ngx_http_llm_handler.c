@@ -9,6 +9,7 @@
 #include "ngx_http_llm_body.h"
 #include "ngx_http_llm_error.h"
 #include "ngx_http_llm_local.h"
+#include "ngx_http_llm_queue.h"
 #include "ngx_http_llm_route.h"
 #include "ngx_http_llm_try.h"
 
@@ -22,6 +23,9 @@ static ngx_int_t ngx_http_llm_handler_prepare(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_handler_route(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_handler_reserve(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+static void ngx_http_llm_handler_waited(ngx_http_request_t *r, ngx_int_t rc);
 
 
 ngx_int_t
@@ -212,22 +216,80 @@ ngx_http_llm_precontent_handler(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
 
     if (ctx == NULL || !ctx->prepared || ctx->try) {
-        return NGX_DECLINED;
+        return (ctx && ctx->waiting) ? NGX_AGAIN : NGX_DECLINED;
     }
 
-    rc = ngx_http_llm_try_reserve(r, ctx);
+    rc = ngx_http_llm_handler_reserve(r, ctx);
 
-    switch (rc) {
+    if (rc != NGX_BUSY) {
+        return (rc == NGX_OK) ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-    case NGX_OK:
-        return NGX_DECLINED;
+    rc = ngx_http_llm_queue_wait(r, ctx, ngx_http_llm_handler_waited);
 
-    case NGX_BUSY:
+    if (rc == NGX_DECLINED) {
         return ngx_http_llm_try_refused(r, ctx);
+    }
 
-    default: /* NGX_ERROR */
+    if (rc == NGX_ERROR
+        || ngx_handle_read_event(r->connection->read, 0) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ctx->waiting = 1;
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    return NGX_AGAIN;
+}
+
+
+/* first come, first served: who waits already goes first */
+
+static ngx_int_t
+ngx_http_llm_handler_reserve(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_llm_try_prepare(r, ctx);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_llm_queue_busy(ctx) ? NGX_BUSY
+                                        : ngx_http_llm_try_reserve(r, ctx);
+}
+
+
+static void
+ngx_http_llm_handler_waited(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_connection_t    *c;
+    ngx_http_llm_ctx_t  *ctx;
+
+    c = r->connection;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
+
+    ngx_http_set_log_request(c->log, r);
+
+    ctx->waiting = 0;
+
+    if (rc == NGX_OK) {
+        r->read_event_handler = ngx_http_block_reading;
+        r->write_event_handler = ngx_http_core_run_phases;
+
+        ngx_http_core_run_phases(r);
+
+    } else {
+        ngx_http_finalize_request(r, (rc == NGX_BUSY)
+                                     ? ngx_http_llm_try_refused(r, ctx)
+                                     : NGX_HTTP_INTERNAL_SERVER_ERROR);
+    }
+
+    ngx_http_run_posted_requests(c);
 }
 
 
@@ -282,7 +344,13 @@ ngx_http_llm_late_handler(ngx_http_request_t *r,
         return rc;
     }
 
-    rc = ngx_http_llm_precontent_handler(r);
+    /* it is too late to wait here */
 
-    return (rc == NGX_DECLINED) ? NGX_OK : rc;
+    rc = ngx_http_llm_try_reserve(r, ctx);
+
+    if (rc == NGX_BUSY) {
+        return ngx_http_llm_try_refused(r, ctx);
+    }
+
+    return (rc == NGX_OK) ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }

@@ -8,6 +8,7 @@
 #include "ngx_http_llm_error.h"
 #include "ngx_http_llm_headers.h"
 #include "ngx_http_llm_response.h"
+#include "ngx_http_llm_queue.h"
 #include "ngx_http_llm_try.h"
 
 
@@ -39,12 +40,20 @@ struct ngx_http_llm_judge_s {
     unsigned                    held:1;        /* more is waited for */
     unsigned                    late:1;        /* but not any longer */
     unsigned                    whole:1;       /* the body, too */
+
+    /* after its last verdict */
+    ngx_http_llm_judgement_t    judgement;
+    ngx_uint_t                  next_status;   /* for nginx to retry */
+    unsigned                    waiting:1;     /* for a key */
+    unsigned                    waited:1;      /* and got one, or did not */
 };
 
 
 static ngx_int_t ngx_http_llm_judge_process_header(ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_judge_reinit_request(ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_judge_answer(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_judge_go_on(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static void ngx_http_llm_judge_facts(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
@@ -62,6 +71,11 @@ static ngx_int_t ngx_http_llm_judge_hold(ngx_http_request_t *r,
     ngx_http_llm_judge_t *judge);
 static void ngx_http_llm_judge_late(ngx_event_t *ev);
 static ssize_t ngx_http_llm_judge_recv(ngx_connection_t *c, u_char *buf,
+    size_t size);
+static ngx_int_t ngx_http_llm_judge_wait(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+static void ngx_http_llm_judge_waited(ngx_http_request_t *r, ngx_int_t rc);
+static ssize_t ngx_http_llm_judge_deaf(ngx_connection_t *c, u_char *buf,
     size_t size);
 static void ngx_http_llm_judge_cleanup(void *data);
 static ngx_int_t ngx_http_llm_judge_read(ngx_http_request_t *r,
@@ -132,6 +146,7 @@ ngx_http_llm_judge_start(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     judge->status = 0;
     judge->body.len = 0;
     judge->running = 1;
+    judge->waited = 0;
     judge->reported = 0;
     judge->head = 0;
     judge->held = 0;
@@ -229,6 +244,10 @@ ngx_http_llm_judge_answer(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     u = r->upstream;
     judge = ctx->judge;
 
+    if (judge->waited) {
+        return ngx_http_llm_judge_go_on(r, ctx);
+    }
+
     if (judge->status >= NGX_HTTP_BAD_REQUEST) {
         rc = ngx_http_llm_judge_error(r, judge);
 
@@ -272,16 +291,30 @@ ngx_http_llm_judge_answer(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     if (u->peer.tries > 1
         && ngx_http_llm_judge_may_retry(r, ctx, mask)
         && (judge->facts.status == NGX_HTTP_TOO_MANY_REQUESTS
-            || !ngx_http_llm_judge_once(r, ctx))
-        && ngx_http_llm_try_reserve(r, ctx) == NGX_OK)
+            || !ngx_http_llm_judge_once(r, ctx)))
     {
-        if (judge->whole) {
-            u->keepalive = !u->headers_in.connection_close;
+        judge->judgement = judgement;
+        judge->next_status = status;
+
+        rc = ngx_http_llm_try_reserve(r, ctx);
+
+        if (rc == NGX_BUSY && judgement.verdict == NGX_HTTP_LLM_WAIT) {
+            rc = ngx_http_llm_judge_wait(r, ctx);
         }
 
-        u->headers_in.status_n = status;
+        if (rc == NGX_OK) {
+            if (judge->whole) {
+                u->keepalive = !u->headers_in.connection_close;
+            }
 
-        return NGX_OK;
+            u->headers_in.status_n = status;
+
+            return NGX_OK;
+        }
+
+        if (rc == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
     }
 
     /* nginx asks for the last time */
@@ -289,6 +322,88 @@ ngx_http_llm_judge_answer(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     u->peer.tries = 1;
 
     return ngx_http_llm_judge_final(r, ctx, &judgement);
+}
+
+
+/*
+ * Keeps the answer while the request waits for a key, since it is the client's
+ * if none comes.  NGX_AGAIN, or an error when it does not wait.
+ */
+
+static ngx_int_t
+ngx_http_llm_judge_wait(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    ngx_int_t              rc;
+    ngx_connection_t      *c;
+    ngx_http_llm_judge_t  *judge;
+
+    rc = ngx_http_llm_queue_wait(r, ctx, ngx_http_llm_judge_waited);
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    judge = ctx->judge;
+    c = r->upstream->peer.connection;
+
+    judge->waiting = 1;
+    judge->recv = c->recv;
+    c->recv = ngx_http_llm_judge_deaf;
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_llm_judge_waited(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_http_llm_ctx_t    *ctx;
+    ngx_http_llm_judge_t  *judge;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
+    judge = ctx->judge;
+
+    judge->waiting = 0;
+    judge->waited = 1;
+
+    r->upstream->peer.connection->recv = judge->recv;
+
+    ngx_http_llm_judge_late(&judge->timer);
+}
+
+
+/* nginx must not notice that the connection ends in the meantime */
+
+static ssize_t
+ngx_http_llm_judge_deaf(ngx_connection_t *c, u_char *buf, size_t size)
+{
+    c->read->ready = 1;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_llm_judge_go_on(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    ngx_http_upstream_t   *u;
+    ngx_http_llm_judge_t  *judge;
+
+    u = r->upstream;
+    judge = ctx->judge;
+
+    if (ctx->try->reserved) {
+        u->headers_in.status_n = judge->next_status;
+        return NGX_OK;
+    }
+
+    u->peer.tries = 1;
+
+    return ngx_http_llm_judge_final(r, ctx, &judge->judgement);
 }
 
 
@@ -872,6 +987,14 @@ ngx_http_llm_judge_end(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
     u = r->upstream;
     judge = ctx->judge;
+
+    if (judge->waiting) {
+
+        /* the client is gone */
+
+        judge->waiting = 0;
+        ngx_http_llm_queue_leave(ctx);
+    }
 
     if (!judge->running) {
         return 0;

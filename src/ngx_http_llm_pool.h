@@ -15,6 +15,7 @@
  *     generation   the pools of one configuration; old workers go on with
  *                  theirs while new ones use the next
  *     line         the order of a pool's keys for one model, or for all
+ *     ticket       the place of a request that waits for a key
  *     slot         what one process has in flight, so that it can be given
  *                  back when the process is gone
  *
@@ -126,6 +127,7 @@ typedef struct {
     ngx_uint_t               skipped;
     ngx_uint_t               usable;
     ngx_uint_t               open;      /* upstreams */
+    ngx_uint_t               unresolved;
     ngx_msec_t               retry;     /* until the first of them is back, 0 if
                                            none is out for a time */
 } ngx_http_llm_busy_t;
@@ -162,6 +164,15 @@ typedef struct {
 } ngx_http_llm_line_t;
 
 
+/* of a request that waits; who holds the first of its model is next */
+
+typedef struct {
+    ngx_queue_t                  queue;
+    uint64_t                     model;     /* 0: of all without a line */
+    ngx_pid_t                    pid;
+} ngx_http_llm_ticket_t;
+
+
 struct ngx_http_llm_pool_sh_s {
     ngx_uint_t                   nkeys;
     ngx_uint_t                   first;     /* number of its first key */
@@ -170,6 +181,8 @@ struct ngx_http_llm_pool_sh_s {
     ngx_http_llm_line_t          line;      /* its cells are the groups */
     ngx_queue_t                  lines;     /* of single models */
     ngx_uint_t                   nlines;
+    ngx_queue_t                  tickets;
+    ngx_uint_t                   ntickets;
 };
 
 

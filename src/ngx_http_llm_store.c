@@ -59,6 +59,8 @@ static void ngx_http_llm_store_free_generation(ngx_http_llm_zone_t *zone,
     ngx_http_llm_generation_t *generation);
 static void ngx_http_llm_store_free_slot(ngx_http_llm_zone_t *zone,
     ngx_http_llm_slot_t *slot);
+static void ngx_http_llm_store_free_tickets(ngx_http_llm_zone_t *zone,
+    ngx_http_llm_pool_sh_t *psh, ngx_pid_t pid);
 static void ngx_http_llm_store_collect(ngx_http_llm_zone_t *zone);
 
 
@@ -309,6 +311,7 @@ ngx_http_llm_store_add_pool(ngx_http_llm_zone_t *zone,
     ngx_http_llm_choice_t   choice;
 
     ngx_queue_init(&psh->lines);
+    ngx_queue_init(&psh->tickets);
 
     if (pool->nkeys == 0) {
         return NGX_OK;
@@ -845,6 +848,8 @@ ngx_http_llm_store_free_generation(ngx_http_llm_zone_t *zone,
 
         ngx_http_llm_store_free_line(zone->shpool, psh, &psh->line);
 
+        ngx_http_llm_store_free_tickets(zone, psh, NGX_INVALID_PID);
+
         for (n = 0; n < psh->nkeys; n++) {
             psh->nodes[n]->refs--;
         }
@@ -964,11 +969,43 @@ ngx_http_llm_store_free_slot(ngx_http_llm_zone_t *zone,
         for (n = 0; n < psh->nkeys; n++) {
             psh->nodes[n]->in_flight -= slot->in_flight[psh->first + n];
         }
+
+        ngx_http_llm_store_free_tickets(zone, psh, slot->pid);
     }
 
     ngx_queue_remove(&slot->queue);
 
     ngx_slab_free_locked(zone->shpool, slot);
+}
+
+
+/* those of one process, or of all */
+
+static void
+ngx_http_llm_store_free_tickets(ngx_http_llm_zone_t *zone,
+    ngx_http_llm_pool_sh_t *psh, ngx_pid_t pid)
+{
+    ngx_queue_t            *q;
+    ngx_http_llm_ticket_t  *ticket;
+
+    if (psh->ntickets == 0) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&psh->tickets);
+         q != ngx_queue_sentinel(&psh->tickets);
+         /* void */)
+    {
+        ticket = ngx_queue_data(q, ngx_http_llm_ticket_t, queue);
+        q = ngx_queue_next(q);
+
+        if (pid == NGX_INVALID_PID || ticket->pid == pid) {
+            ngx_queue_remove(&ticket->queue);
+            psh->ntickets--;
+
+            ngx_slab_free_locked(zone->shpool, ticket);
+        }
+    }
 }
 
 

@@ -22,10 +22,27 @@ static void ngx_http_llm_try_cleanup(void *data);
 static ngx_int_t ngx_http_llm_try_enter(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static void ngx_http_llm_try_leave(ngx_http_llm_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_try_rewind(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_try_skip_models(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx, ngx_str_t *model);
 static ngx_int_t ngx_http_llm_try_skip(ngx_http_request_t *r,
     ngx_http_llm_try_t *try, ngx_http_llm_pool_t *pool, ngx_uint_t key);
+
+
+ngx_int_t
+ngx_http_llm_try_prepare(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    if (ctx->try) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_llm_try_create(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_llm_try_enter(r, ctx);
+}
 
 
 ngx_int_t
@@ -35,12 +52,8 @@ ngx_http_llm_try_reserve(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     ngx_http_llm_try_t     *try;
     ngx_http_llm_target_t  *target;
 
-    if (ctx->try == NULL) {
-        if (ngx_http_llm_try_create(r, ctx) != NGX_OK
-            || ngx_http_llm_try_enter(r, ctx) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    if (ngx_http_llm_try_prepare(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     try = ctx->try;
@@ -140,6 +153,7 @@ ngx_http_llm_try_enter(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     ask->tokens = ngx_http_llm_estimate(r, ctx);
     ask->affinity = ngx_http_llm_session(r, ctx);
+    ask->patient = (ctx->targets[0].upstream->queue_number != 0);
 
     return target->upstream->model_sets
            ? ngx_http_llm_try_skip_models(r, ctx, &model) : NGX_OK;
@@ -390,42 +404,70 @@ ngx_http_llm_try_end(ngx_http_llm_ctx_t *ctx)
 
 
 ngx_int_t
-ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+ngx_http_llm_try_again(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
-    time_t                   retry;
-    ngx_int_t                status;
-    ngx_str_t               *name;
-    ngx_uint_t               begun, unresolved;
-    ngx_http_llm_try_t      *try;
-    ngx_http_llm_busy_t      busy;
-    ngx_http_llm_target_t   *target;
+    if (ngx_http_llm_try_rewind(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
-    try = ctx->try;
-    begun = try->begun;
-    unresolved = 0;
+    return ngx_http_llm_try_reserve(r, ctx);
+}
 
-    ngx_memzero(&busy, sizeof(ngx_http_llm_busy_t));
 
-    /* of all that it might have gone to, the keys that are for its model */
+static ngx_int_t
+ngx_http_llm_try_rewind(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    ctx->target = 0;
+    ctx->try->ill = 0;
+    ctx->try->unreached = 0;
+    ctx->try->exhausted = 0;
 
-    for (ctx->target = 0; ctx->target < ctx->ntargets; /* void */ ) {
+    return ngx_http_llm_try_enter(r, ctx);
+}
+
+
+ngx_int_t
+ngx_http_llm_try_explain(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_busy_t *busy)
+{
+    ngx_http_llm_target_t  *target;
+
+    ngx_memzero(busy, sizeof(ngx_http_llm_busy_t));
+
+    /* of all that it might go to, the keys that are for its model */
+
+    for (ctx->target = 0; ctx->target < ctx->ntargets; ctx->target++) {
         target = &ctx->targets[ctx->target];
 
         if (ngx_http_llm_try_enter(r, ctx) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            return NGX_ERROR;
         }
 
         if (target->upstream->unresolved) {
-            unresolved++;
+            busy->unresolved++;
 
         } else if (ngx_http_llm_path_door(&ctx->path,
                                           &target->upstream->site))
         {
-            ngx_http_llm_zone_explain(&target->upstream->pool, &try->ask,
-                                      &busy);
+            ngx_http_llm_zone_explain(&target->upstream->pool, &ctx->try->ask,
+                                      busy);
         }
+    }
 
-        ngx_http_llm_try_leave(ctx);
+    return ngx_http_llm_try_rewind(r, ctx);
+}
+
+
+ngx_int_t
+ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    time_t               retry;
+    ngx_int_t            status;
+    ngx_str_t           *name;
+    ngx_http_llm_busy_t  busy;
+
+    if (ngx_http_llm_try_explain(r, ctx, &busy) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     name = &ctx->targets[ctx->ntargets - 1].upstream->name;
@@ -452,7 +494,7 @@ ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         ctx->error.retry_after = retry;
         ctx->error.no_retry = 1;
 
-    } else if (busy.skipped && !busy.usable && begun == 0) {
+    } else if (busy.skipped && !busy.usable && ctx->try->begun == 0) {
         status = ngx_http_llm_error(r, ctx, NGX_HTTP_NOT_FOUND,
                                     "invalid_request_error", "model_not_found",
                                     "No key of \"%V\" is for the model "
@@ -470,7 +512,7 @@ ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         ctx->error.retry_after = retry ? retry : 1;
         ctx->error.no_retry = 1;
 
-    } else if (unresolved == ctx->ntargets) {
+    } else if (busy.unresolved == ctx->ntargets) {
         status = ngx_http_llm_error(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE,
                                     "server_error", "provider_unresolved",
                                     "The gateway did not find the host of "

@@ -40,6 +40,11 @@ typedef struct ngx_http_llm_try_s {
 } ngx_http_llm_try_t;
 
 
+/* what the request needs is known then; ngx_http_llm_try_reserve() does it */
+
+ngx_int_t ngx_http_llm_try_prepare(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+
 /*
  * Takes a key for the next try: of the current target, or of the next one in
  * the chain.  NGX_OK; NGX_BUSY when there is none; NGX_ERROR.
@@ -85,6 +90,19 @@ void ngx_http_llm_try_end(ngx_http_llm_ctx_t *ctx);
 
 void ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     ngx_http_llm_judgement_t *judgement, ngx_uint_t status);
+
+/*
+ * Starts all over, at the first target and with all keys: the request has
+ * waited.  As ngx_http_llm_try_reserve().
+ */
+
+ngx_int_t ngx_http_llm_try_again(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+
+/* why no key is to be had, of all targets together; then as if to start over */
+
+ngx_int_t ngx_http_llm_try_explain(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx, ngx_http_llm_busy_t *busy);
 
 /* sets the answer when no key was to be had, and returns its status */
 
