@@ -20,6 +20,8 @@
 #define LLM_DEFAULT_HOST     "127.0.0.1"
 #define LLM_DEFAULT_PORT     "4000"
 #define LLM_DEFAULT_WORKERS  "1"
+#define LLM_DEFAULT_BALANCE  "headroom"
+#define LLM_DEFAULT_QUEUE    "15s,64"
 
 #define LLM_DEMO_KEYS        "demo-key-1,demo-key-2,demo-key-3"
 
@@ -49,6 +51,7 @@ main(int argc, char *const *argv)
     llm_default("HOST", LLM_DEFAULT_HOST);
     llm_default("PORT", LLM_DEFAULT_PORT);
     llm_default("NUM_WORKERS", LLM_DEFAULT_WORKERS);
+    llm_default("LLM_BALANCE", LLM_DEFAULT_BALANCE);
 
     if (strcmp(getenv("NUM_WORKERS"), "auto") != 0
         && (atoi(getenv("NUM_WORKERS")) < 1
@@ -61,6 +64,10 @@ main(int argc, char *const *argv)
     }
 
     demo = !llm_has_provider();
+
+    /* its limits are there to be seen, not to be waited for */
+
+    llm_default("LLM_QUEUE", demo ? "off" : LLM_DEFAULT_QUEUE);
 
     if (demo) {
         if (llm_demo() != 0) {

@@ -8,6 +8,8 @@
 #include "ngx_http_llm_directive.h"
 #include "ngx_http_llm_key.h"
 #include "ngx_http_llm_provider.h"
+#include "ngx_http_llm_queue.h"
+#include "ngx_http_llm_route.h"
 #include "ngx_http_llm_secret.h"
 #include "ngx_http_llm_upstream.h"
 
@@ -19,13 +21,26 @@ typedef struct {
 } ngx_http_llm_env_unserved_t;
 
 
+/* what all upstreams of the environment have in common */
+
+typedef struct {
+    ngx_uint_t   balance;
+    ngx_msec_t   queue_time;
+    ngx_uint_t   queue_number;
+} ngx_http_llm_env_policies_t;
+
+
 static void ngx_http_llm_env_warn(ngx_conf_t *cf);
 static ngx_uint_t ngx_http_llm_env_matches(const char *list, ngx_str_t *name);
 static ngx_uint_t ngx_http_llm_env_is_key(ngx_str_t *name);
 static ngx_uint_t ngx_http_llm_env_is_known(ngx_str_t *name);
 static ngx_int_t ngx_http_llm_env_published(ngx_conf_t *cf);
+static ngx_int_t ngx_http_llm_env_policies(ngx_conf_t *cf,
+    ngx_http_llm_env_policies_t *policies);
+static ngx_int_t ngx_http_llm_env_fallbacks(ngx_conf_t *cf);
 static ngx_int_t ngx_http_llm_env_upstream(ngx_conf_t *cf,
-    ngx_http_llm_main_conf_t *lmcf, const ngx_http_llm_provider_t *provider);
+    ngx_http_llm_main_conf_t *lmcf, const ngx_http_llm_provider_t *provider,
+    ngx_http_llm_env_policies_t *policies);
 
 
 static const ngx_http_llm_env_unserved_t  ngx_http_llm_env_unserved[] = {
@@ -62,7 +77,7 @@ static const ngx_http_llm_env_unserved_t  ngx_http_llm_env_unserved[] = {
     { "SERVER_ROOT_PATH",
       "paths begin with \"/\"" },
 
-    { "LLM_BALANCE LLM_QUEUE LLM_FALLBACKS LLM_ADMIN_KEY",
+    { "LLM_ADMIN_KEY",
       "this version does not know it" },
 
     { NULL, NULL }
@@ -82,6 +97,7 @@ ngx_http_llm_providers(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_int_t                        rc;
     ngx_str_t                       *value, name;
     ngx_uint_t                       i;
+    ngx_http_llm_env_policies_t      policies;
     const ngx_http_llm_provider_t   *provider;
 
     if (lmcf->providers) {
@@ -98,6 +114,10 @@ ngx_http_llm_providers(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     lmcf->providers = 1;
 
+    if (ngx_http_llm_env_policies(cf, &policies) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     for (i = 0; /* void */ ; i++) {
         provider = ngx_http_llm_catalog_entry(i);
 
@@ -105,9 +125,15 @@ ngx_http_llm_providers(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             break;
         }
 
-        if (ngx_http_llm_env_upstream(cf, lmcf, provider) != NGX_OK) {
+        if (ngx_http_llm_env_upstream(cf, lmcf, provider, &policies)
+            != NGX_OK)
+        {
             return NGX_CONF_ERROR;
         }
+    }
+
+    if (ngx_http_llm_env_fallbacks(cf) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     /* whoever only sends a signal has another environment */
@@ -301,11 +327,159 @@ ngx_http_llm_env_published(ngx_conf_t *cf)
 }
 
 
+/* LLM_BALANCE and LLM_QUEUE, for those who write no directives */
+
+static ngx_int_t
+ngx_http_llm_env_policies(ngx_conf_t *cf, ngx_http_llm_env_policies_t *policies)
+{
+    ngx_int_t  rc;
+    ngx_str_t  name, text;
+
+    ngx_memzero(policies, sizeof(ngx_http_llm_env_policies_t));
+
+    ngx_str_set(&name, "LLM_BALANCE");
+
+    rc = ngx_http_llm_secret_env(cf, &name, &text);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_OK
+        && ngx_http_llm_key_policy(&text, &policies->balance) != NGX_OK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid policy \"%V\" in LLM_BALANCE", &text);
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&name, "LLM_QUEUE");
+
+    rc = ngx_http_llm_secret_env(cf, &name, &text);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_OK
+        && ngx_http_llm_queue_parse(&text, &policies->queue_time,
+                                    &policies->queue_number)
+           != NGX_OK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid \"%V\" in LLM_QUEUE, a time and a number "
+                           "as in \"15s,64\" or \"off\" is expected", &text);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* LLM_FALLBACKS: what "llm_model" takes, one after the other with ";" */
+
+static ngx_int_t
+ngx_http_llm_env_fallbacks(ngx_conf_t *cf)
+{
+    char         *rv;
+    u_char       *p, *last;
+    ngx_int_t     rc;
+    ngx_str_t     name, text, *word;
+    ngx_array_t  *args, words;
+
+    ngx_str_set(&name, "LLM_FALLBACKS");
+
+    rc = ngx_http_llm_secret_env(cf, &name, &text);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+    }
+
+    /* words of the configuration end with a zero */
+
+    p = ngx_pcalloc(cf->pool, text.len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, text.data, text.len);
+
+    last = p + text.len;
+
+    while (p < last) {
+
+        if (ngx_array_init(&words, cf->pool, 4, sizeof(ngx_str_t)) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        word = ngx_array_push(&words);
+        if (word == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_str_set(word, "llm_model");
+
+        for (word = NULL; p < last && *p != ';'; p++) {
+
+            if (*p == ' ' || *p == '\t' || *p == '\n') {
+                *p = '\0';
+                word = NULL;
+                continue;
+            }
+
+            if (word == NULL) {
+                word = ngx_array_push(&words);
+                if (word == NULL) {
+                    return NGX_ERROR;
+                }
+
+                word->data = p;
+                word->len = 0;
+            }
+
+            word->len++;
+        }
+
+        if (p < last) {
+            *p++ = '\0';
+        }
+
+        if (words.nelts == 1) {
+            continue;
+        }
+
+        if (words.nelts == 2) {
+            word = words.elts;
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "no upstream for \"%V\" in LLM_FALLBACKS",
+                               &word[1]);
+            return NGX_ERROR;
+        }
+
+        args = cf->args;
+        cf->args = &words;
+
+        rv = ngx_http_llm_model(cf, NULL,
+                     ngx_http_conf_get_module_srv_conf(cf,
+                                              ngx_http_llm_balancer_module));
+
+        cf->args = args;
+
+        if (rv != NGX_CONF_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 /* an upstream for a provider with keys, or a base URL, in the environment */
 
 static ngx_int_t
 ngx_http_llm_env_upstream(ngx_conf_t *cf, ngx_http_llm_main_conf_t *lmcf,
-    const ngx_http_llm_provider_t *provider)
+    const ngx_http_llm_provider_t *provider,
+    ngx_http_llm_env_policies_t *policies)
 {
     ngx_int_t                      rc;
     ngx_str_t                      word, base, source;
@@ -407,8 +581,12 @@ ngx_http_llm_env_upstream(ngx_conf_t *cf, ngx_http_llm_main_conf_t *lmcf,
     ngx_memzero(&params, sizeof(ngx_http_llm_key_t));
     params.weight = 1;
 
-    return ngx_http_llm_key_add(cf, upstream, secrets.elts,
-                                      secrets.nelts, &params);
+    upstream->policy = policies->balance;
+    upstream->queue_time = policies->queue_time;
+    upstream->queue_number = policies->queue_number;
+
+    return ngx_http_llm_key_add(cf, upstream, secrets.elts, secrets.nelts,
+                                &params);
 }
 
 
