@@ -20,7 +20,7 @@ use LLMUpstream;
 
 ###############################################################################
 
-my $t = LLMTest->new()->balancer(workers => 2, http => <<'EOF');
+my $t = LLMTest->new()->balancer(main => 'worker_processes 2;', http => <<'EOF');
 
     llm_zone 1m;
 
