@@ -75,6 +75,7 @@ typedef struct {
 typedef struct {
     ngx_http_llm_zone_t              *zone;
     size_t                            zone_size;
+    ngx_str_t                         state;      /* llm_state */
     ngx_array_t                       upstreams;  /* of ..._upstream_t * */
     ngx_http_upstream_srv_conf_t     *late;       /* see the upstream room */
     ngx_uint_t                        providers;  /* llm_providers env */

@@ -53,6 +53,35 @@ ngx_http_llm_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+char *
+ngx_http_llm_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_llm_main_conf_t *lmcf = conf;
+
+    ngx_str_t  *value;
+
+    if (lmcf->state.len) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0 || value[1].data[value[1].len - 1] == '/') {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid file \"%V\"",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    lmcf->state = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, &lmcf->state, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 void *
 ngx_http_llm_conf_create_main(ngx_conf_t *cf)
 {
@@ -68,6 +97,7 @@ ngx_http_llm_conf_create_main(ngx_conf_t *cf)
      *
      *     lmcf->zone = NULL;
      *     lmcf->zone_size = 0;
+     *     lmcf->state = { 0, NULL };
      *     lmcf->late = NULL;
      *     lmcf->providers = 0;
      *     lmcf->fallback = { 0, NULL };
@@ -115,6 +145,12 @@ ngx_http_llm_conf_init_main(ngx_conf_t *cf, void *conf)
     lmcf->zone = ngx_http_llm_store_create(cf, lmcf->zone_size,
                                           &ngx_http_llm_balancer_module);
     if (lmcf->zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (lmcf->state.len
+        && ngx_http_llm_store_file(cf, lmcf->zone, &lmcf->state) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

@@ -45,6 +45,8 @@ typedef struct {
     uint32_t                 served;     /* answers since then */
     uint32_t                 worked;     /* it has answered before that */
     uint64_t                 outs;       /* times it was put out */
+    uint64_t                 line;       /* not 0: it only tells that this
+                                            model has a line, see the store */
 
     /* of an upstream */
     ngx_msec_t               ill_since;

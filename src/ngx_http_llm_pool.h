@@ -32,6 +32,7 @@
 #include "ngx_http_llm_lane.h"
 #include "ngx_http_llm_node.h"
 #include "ngx_http_llm_rendezvous.h"
+#include "ngx_http_llm_state.h"
 
 
 /* so much of a fingerprint is enough to tell keys apart by eye */
@@ -218,6 +219,7 @@ typedef struct {
     ngx_uint_t                   hand;           /* where to look for space */
     uint32_t                    *buckets;        /* capacity of them */
     ngx_http_llm_node_t         *nodes;          /* [0] is not used */
+    ngx_http_llm_state_sh_t      state;
 } ngx_http_llm_zone_sh_t;
 
 
@@ -227,8 +229,11 @@ struct ngx_http_llm_zone_s {
     ngx_array_t                  pools;     /* of ngx_http_llm_pool_t * */
     ngx_http_llm_generation_t   *generation;
     ngx_http_llm_generation_t   *previous;  /* of the old configuration */
+    ngx_http_llm_zone_t         *replaced;  /* the old one of another size */
     ngx_http_llm_slot_t         *slot;      /* of this process */
+    ngx_http_llm_state_t        *state;     /* NULL: nothing is kept */
     ngx_uint_t                   serial;
+    ngx_uint_t                   capacity;
     ngx_log_t                   *log;
 };
 

@@ -31,12 +31,18 @@
 
 #define NGX_HTTP_LLM_STORE_SWEEP     900                              /* ms */
 
+/* how often a process that ends writes what others have changed */
+
+#define NGX_HTTP_LLM_STORE_KEEP      4
+
 
 static ngx_int_t ngx_http_llm_store_init(ngx_shm_zone_t *shm_zone, void *data);
-static ngx_int_t ngx_http_llm_store_init_sh(ngx_http_llm_zone_t *zone,
-    size_t size);
+static ngx_int_t ngx_http_llm_store_init_sh(ngx_http_llm_zone_t *zone);
 static void ngx_http_llm_store_inherit(ngx_http_llm_zone_t *zone,
     ngx_shm_zone_t *shm_zone);
+static void ngx_http_llm_store_restore(ngx_http_llm_zone_t *zone);
+static void ngx_http_llm_store_keep(ngx_http_llm_zone_t *zone,
+    ngx_uint_t last);
 static ngx_int_t ngx_http_llm_store_add_generation(ngx_http_llm_zone_t *zone);
 static ngx_int_t ngx_http_llm_store_add_pool(ngx_http_llm_zone_t *zone,
     ngx_http_llm_pool_t *pool, ngx_http_llm_pool_sh_t *psh);
@@ -45,6 +51,8 @@ static ngx_int_t ngx_http_llm_store_init_line(ngx_http_llm_pool_t *pool,
     ngx_http_llm_choice_t *choice);
 static void ngx_http_llm_store_adopt_lines(ngx_http_llm_zone_t *zone,
     ngx_http_llm_pool_t *pool);
+static void ngx_http_llm_store_recall_lines(ngx_http_llm_zone_t *zone,
+    ngx_http_llm_pool_t *pool, ngx_http_llm_choice_t *choice);
 static void ngx_http_llm_store_homes(ngx_http_llm_pool_sh_t *psh,
     ngx_http_llm_line_t *line, ngx_http_llm_choice_t *choice);
 static void ngx_http_llm_store_free_line(ngx_slab_pool_t *shpool,
@@ -97,6 +105,7 @@ ngx_http_llm_store_create(ngx_conf_t *cf, size_t size, void *tag)
         return NULL;
     }
 
+    zone->capacity = size / NGX_HTTP_LLM_STORE_PER_NODE;
     zone->log = &cf->cycle->new_log;
 
     shm_zone->init = ngx_http_llm_store_init;
@@ -120,6 +129,16 @@ ngx_http_llm_store_add(ngx_http_llm_zone_t *zone, ngx_http_llm_pool_t *pool)
     pool->zone = zone;
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_llm_store_file(ngx_conf_t *cf, ngx_http_llm_zone_t *zone,
+    ngx_str_t *file)
+{
+    zone->state = ngx_http_llm_state_create(cf->pool, file, zone->capacity);
+
+    return zone->state ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -149,15 +168,28 @@ ngx_http_llm_store_init(ngx_shm_zone_t *shm_zone, void *data)
     } else if (shm_zone->shm.exists) {
         zone->sh = zone->shpool->data;
 
-    } else if (ngx_http_llm_store_init_sh(zone, shm_zone->shm.size)
-               == NGX_OK)
-    {
+    } else if (ngx_http_llm_store_init_sh(zone) == NGX_OK) {
         ngx_http_llm_store_inherit(zone, shm_zone);
 
     } else {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                       "llm_zone is too small");
         return NGX_ERROR;
+    }
+
+    if (zone->state) {
+
+        if (ngx_http_llm_state_open(zone->state, shm_zone->shm.log) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (zone->sh->serial == 0 && zone->replaced == NULL
+            && !ngx_test_config)
+        {
+            ngx_http_llm_store_restore(zone);
+        }
+
+        ngx_http_llm_state_drop(zone->state);
     }
 
     ngx_shmtx_lock(&zone->shpool->mutex);
@@ -177,7 +209,7 @@ ngx_http_llm_store_init(ngx_shm_zone_t *shm_zone, void *data)
 
 
 static ngx_int_t
-ngx_http_llm_store_init_sh(ngx_http_llm_zone_t *zone, size_t size)
+ngx_http_llm_store_init_sh(ngx_http_llm_zone_t *zone)
 {
     size_t                   len;
     ngx_slab_pool_t         *shpool;
@@ -191,7 +223,7 @@ ngx_http_llm_store_init_sh(ngx_http_llm_zone_t *zone, size_t size)
     }
 
     sh->layout = NGX_HTTP_LLM_STORE_LAYOUT;
-    sh->capacity = size / NGX_HTTP_LLM_STORE_PER_NODE;
+    sh->capacity = zone->capacity;
 
     sh->nodes = ngx_slab_calloc(shpool, (sh->capacity + 1)
                                         * sizeof(ngx_http_llm_node_t));
@@ -461,15 +493,16 @@ ngx_http_llm_store_adopt_lines(ngx_http_llm_zone_t *zone,
     ngx_http_llm_choice_t    choice;
     ngx_http_llm_pool_sh_t  *psh;
 
-    if (zone->previous == NULL) {
-        return;
-    }
-
     ngx_memzero(&choice, sizeof(ngx_http_llm_choice_t));
 
     choice.pool = pool;
     choice.sh = pool->sh;
     choice.now.msec = ngx_current_msec;
+
+    if (zone->previous == NULL) {
+        ngx_http_llm_store_recall_lines(zone, pool, &choice);
+        return;
+    }
 
     for (i = 0; i < zone->previous->npools; i++) {
         psh = &zone->previous->pools[i];
@@ -485,6 +518,35 @@ ngx_http_llm_store_adopt_lines(ngx_http_llm_zone_t *zone,
             line = ngx_queue_data(q, ngx_http_llm_line_t, queue);
 
             (void) ngx_http_llm_store_line(pool, line->model, 1, &choice);
+        }
+    }
+}
+
+
+/* the same by nodes that were restored, or inherited of another zone */
+
+static void
+ngx_http_llm_store_recall_lines(ngx_http_llm_zone_t *zone,
+    ngx_http_llm_pool_t *pool, ngx_http_llm_choice_t *choice)
+{
+    u_char                   id[NGX_HTTP_LLM_FINGERPRINT_LEN];
+    ngx_uint_t               i;
+    ngx_http_llm_node_t     *node;
+    ngx_http_llm_zone_sh_t  *sh;
+
+    sh = zone->sh;
+
+    for (i = 1; pool->nkeys && i <= sh->used; i++) {
+        node = &sh->nodes[i];
+
+        if (node->line == 0) {
+            continue;
+        }
+
+        ngx_http_llm_store_derive(id, pool->fingerprint, node->line);
+
+        if (ngx_memcmp(id, node->id, NGX_HTTP_LLM_FINGERPRINT_LEN) == 0) {
+            (void) ngx_http_llm_store_line(pool, node->line, 1, choice);
         }
     }
 }
@@ -580,6 +642,8 @@ ngx_http_llm_store_line(ngx_http_llm_pool_t *pool, uint64_t model,
     if (node == NULL) {
         return &psh->line;
     }
+
+    node->line = model;
 
     line = ngx_slab_calloc_locked(shpool, sizeof(ngx_http_llm_line_t));
 
@@ -798,7 +862,8 @@ ngx_http_llm_store_inherit(ngx_http_llm_zone_t *zone, ngx_shm_zone_t *shm_zone)
         }
     }
 
-    sh = ((ngx_http_llm_zone_t *) old[i].data)->sh;
+    zone->replaced = old[i].data;
+    sh = zone->replaced->sh;
 
     if (sh == NULL || sh->layout != NGX_HTTP_LLM_STORE_LAYOUT) {
         return;
@@ -820,6 +885,49 @@ ngx_http_llm_store_inherit(ngx_http_llm_zone_t *zone, ngx_shm_zone_t *shm_zone)
         node->refs = 0;
         node->in_flight = 0;
     }
+}
+
+
+/* a new zone, which nobody else uses yet */
+
+static void
+ngx_http_llm_store_restore(ngx_http_llm_zone_t *zone)
+{
+    uint64_t                      wall;
+    ngx_uint_t                    i, n;
+    ngx_time_t                   *tp;
+    ngx_http_llm_node_t          *node;
+    ngx_http_llm_zone_sh_t       *sh;
+    ngx_http_llm_state_header_t  *header;
+    ngx_http_llm_state_record_t  *records;
+
+    if (zone->state->slot == NULL) {
+        return;
+    }
+
+    tp = ngx_timeofday();
+    wall = (uint64_t) tp->sec * 1000 + tp->msec;
+
+    sh = zone->sh;
+    header = (ngx_http_llm_state_header_t *) zone->state->slot;
+    records = ngx_http_llm_state_records(zone->state->slot);
+    n = 0;
+
+    for (i = 0; i < header->count && sh->used < sh->capacity; i++) {
+
+        if (records[i].kind != NGX_HTTP_LLM_STATE_NODE) {
+            continue;
+        }
+
+        node = ngx_http_llm_store_node(sh, records[i].id);
+
+        ngx_http_llm_state_get(&records[i], node, ngx_current_msec, wall);
+        n++;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, zone->log, 0,
+                  "llm_state \"%V\": the state of %ui keys, groups and models",
+                  &zone->state->name, n);
 }
 
 
@@ -886,7 +994,26 @@ ngx_http_llm_store_commit(ngx_http_llm_zone_t *zone)
         zone->previous = NULL;
     }
 
+    if (zone->state) {
+        ngx_http_llm_state_commit(zone->state, &zone->sh->state, zone->serial);
+
+    } else {
+        zone->sh->state.owner = 0;
+    }
+
     ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    /* the workers of the old zone shall not write any more */
+
+    if (zone->replaced && zone->replaced->sh) {
+        ngx_shmtx_lock(&zone->replaced->shpool->mutex);
+
+        zone->replaced->sh->state.owner = 0;
+
+        ngx_shmtx_unlock(&zone->replaced->shpool->mutex);
+    }
+
+    zone->replaced = NULL;
 }
 
 
@@ -939,6 +1066,8 @@ ngx_http_llm_store_attach(ngx_http_llm_zone_t *zone)
 void
 ngx_http_llm_store_detach(ngx_http_llm_zone_t *zone)
 {
+    ngx_http_llm_store_keep(zone, 1);
+
     if (zone->slot == NULL) {
         return;
     }
@@ -1042,6 +1171,64 @@ ngx_http_llm_store_sweep(ngx_http_llm_zone_t *zone)
     }
 
     ngx_http_llm_store_collect(zone);
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    ngx_http_llm_store_keep(zone, 0);
+}
+
+
+static void
+ngx_http_llm_store_keep(ngx_http_llm_zone_t *zone, ngx_uint_t last)
+{
+    ngx_err_t                err;
+    ngx_uint_t               i, complain;
+    ngx_http_llm_state_t    *state;
+    ngx_http_llm_zone_sh_t  *sh;
+
+    sh = zone->sh;
+    state = zone->state;
+
+    if (state == NULL) {
+        return;
+    }
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    /*
+     * When all end at once, who finds another one writing leaves it to that
+     * one, which looks again for what has changed meanwhile.
+     */
+
+    for (i = 0; i < NGX_HTTP_LLM_STORE_KEEP; i++) {
+
+        if (!ngx_http_llm_state_begin(state, &sh->state, &sh->nodes[1],
+                                      sh->used, last))
+        {
+            break;
+        }
+
+        ngx_shmtx_unlock(&zone->shpool->mutex);
+
+        err = ngx_http_llm_state_write(state);
+
+        ngx_shmtx_lock(&zone->shpool->mutex);
+
+        complain = ngx_http_llm_state_end(state, &sh->state, err);
+
+        if (complain) {
+            ngx_shmtx_unlock(&zone->shpool->mutex);
+
+            ngx_log_error(NGX_LOG_ALERT, zone->log, err,
+                          "write to llm_state \"%V\" failed", &state->name);
+
+            return;
+        }
+
+        if (err || !last) {
+            break;
+        }
+    }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 }

@@ -27,6 +27,14 @@ ngx_http_llm_zone_t *ngx_http_llm_store_create(ngx_conf_t *cf, size_t size,
 ngx_int_t ngx_http_llm_store_add(ngx_http_llm_zone_t *zone,
     ngx_http_llm_pool_t *pool);
 
+/*
+ * Keeps what the zone knows in a file over a restart; to be called before the
+ * configuration ends.
+ */
+
+ngx_int_t ngx_http_llm_store_file(ngx_conf_t *cf, ngx_http_llm_zone_t *zone,
+    ngx_str_t *file);
+
 /* the smallest size that can be configured */
 
 size_t ngx_http_llm_store_min_size(void);

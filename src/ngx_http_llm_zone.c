@@ -242,6 +242,7 @@ ngx_http_llm_zone_take(ngx_http_llm_choice_t *choice, ngx_uint_t i,
                                   (uint32_t) ngx_min(choice->ask->tokens,
                                                      NGX_MAX_INT32_VALUE),
                                   &choice->now);
+        choice->pool->zone->sh->state.counts += (key->limit.rpd != 0);
     }
 
     lease->pool = choice->pool;
@@ -412,6 +413,8 @@ ngx_http_llm_zone_report(ngx_http_llm_lease_t *lease,
 
     if (organization && node->organization != organization) {
         node->organization = organization;
+        zone->sh->state.changes++;
+
         ngx_http_llm_store_regroup(lease->pool, i, &choice);
     }
 
@@ -436,6 +439,8 @@ ngx_http_llm_zone_report(ngx_http_llm_lease_t *lease,
     switch (judgement->verdict) {
 
     case NGX_HTTP_LLM_OK:
+        zone->sh->state.counts += !node->worked;
+
         back = ngx_http_llm_node_serve(node, lease->mark.at);
 
         if (psh->line.cells[i] != node) {
@@ -458,7 +463,12 @@ ngx_http_llm_zone_report(ngx_http_llm_lease_t *lease,
     case NGX_HTTP_LLM_WAIT:
     case NGX_HTTP_LLM_FINISHED:
         ngx_http_llm_zone_refused(&choice, lease, judgement, change);
+        zone->sh->state.changes++;
         break;
+    }
+
+    if (change->upstream || change->back) {
+        zone->sh->state.changes++;
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);

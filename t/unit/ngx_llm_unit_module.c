@@ -55,6 +55,7 @@ ngx_llm_unit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_llm_unit_verdicts(cf->pool);
     ngx_llm_unit_ids(cf->pool);
     ngx_llm_unit_signals(cf->pool);
+    ngx_llm_unit_state(cf->pool);
     ngx_llm_unit_usage(cf->pool);
 
     ngx_llm_unit_plan();
