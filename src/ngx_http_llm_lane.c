@@ -189,8 +189,11 @@ ngx_http_llm_lane_take(ngx_http_llm_lane_t *lane, ngx_http_llm_lane_ask_t *ask,
     order = ask->order(ask->data, i);
     tier = ngx_http_llm_lane_tier(order);
 
+    /* nor does one have arrears while others were preferred */
+
     lane->now[tier] = ngx_max(lane->now[tier], lane->passes[i]);
-    lane->passes[i] += NGX_HTTP_LLM_LANE_STRIDE / ask->weight(ask->data, i);
+    lane->passes[i] = lane->now[tier]
+                      + NGX_HTTP_LLM_LANE_STRIDE / ask->weight(ask->data, i);
 
     ngx_http_llm_rank_set(&lane->ready, i, order, lane->passes[i]);
 }

@@ -183,6 +183,10 @@ ngx_http_llm_quota_learn(ngx_http_llm_quota_t *quota,
         sent = (i == NGX_HTTP_LLM_REQUESTS || i == NGX_HTTP_LLM_REQUESTS_DAY)
                ? mark->requests : mark->tokens;
 
+        /* it was sent before anything was known, and is counted elsewhere */
+
+        sent = ngx_min(sent, ngx_http_llm_quota_sent(quota, i));
+
         /* answers overtake each other */
 
         if (limit->limit && (int64_t) (sent - limit->mark) < 0) {

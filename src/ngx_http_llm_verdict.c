@@ -471,6 +471,11 @@ ngx_http_llm_verdict(ngx_http_llm_facts_t *facts, uint64_t now,
     }
 
     if (facts->status < NGX_HTTP_LLM_VERDICT_ERROR) {
+
+        if (ngx_http_llm_told_any(&facts->told)) {
+            judgement->scope = ngx_http_llm_verdict_limits(facts);
+        }
+
         return;
     }
 

@@ -395,6 +395,12 @@ sub _start {
 	die "fork: $!" unless defined $pid;
 
 	if ($pid == 0) {
+		if (defined $self->{_ahead}) {
+			$ENV{LLM_TEST_CLOCK} = "$self->{_dir}/clock";
+			$ENV{LD_PRELOAD} = join ' ', grep { $_ } $ENV{LD_PRELOAD},
+				"$self->{_dir}/clock.so";
+		}
+
 		open STDOUT, '>', "$self->{_dir}/start.out";
 		open STDERR, '>&', \*STDOUT;
 		exec(@command) or die "exec: $!";
@@ -468,6 +474,43 @@ sub reload {
 		my @now = $self->workers();
 		@now >= keys %before && !grep { $before{$_} } @now;
 	}) or Test::More::diag('reload took too long');
+
+	return $self;
+}
+
+
+# a clock for nginx that a test can move on: to be called before it runs, with
+# the time of the day to begin with, in seconds of the epoch and in the future
+
+sub clock {
+	my ($self, $begin) = @_;
+
+	my $d = $self->{_dir};
+
+	system("gcc -O1 -Wall -Wextra -Werror -shared -fPIC -o $d/clock.so "
+		. "$ROOT/t/lib/clock.c >$d/clock.out 2>&1") == 0
+		or die "clock.c: " . $self->read_file('clock.out');
+
+	$self->{_ahead} = 0;
+
+	return $self->advance($begin ? $begin - time() : 0);
+}
+
+
+# by so many seconds; what nginx is asked then, it does at the new time
+
+sub advance {
+	my ($self, $seconds) = @_;
+
+	$self->{_ahead} += int($seconds * 1000);
+
+	# not truncated, as it is mapped
+
+	open my $fh, -e "$self->{_dir}/clock" ? '+<' : '>', "$self->{_dir}/clock"
+		or die "clock: $!";
+	binmode $fh;
+	syswrite $fh, pack 'q', $self->{_ahead};
+	close $fh;
 
 	return $self;
 }
