@@ -8,17 +8,13 @@
 
 
 /*
- * LiteLLM's cooldown is 5 s too.  Refused again after few answers means that
- * it was too short: at most one try in fifty is to be wasted.  A minute is
- * the longest window that is usual, so to wait longer unasked gains nothing;
- * if there were some answers, it may be a limit of what runs at a time, for
- * which 20 s are long enough.
+ * LiteLLM's cooldown is 5 s too.  Refused again without an answer means that
+ * it was too short.  A minute is the longest window that is usual, so to wait
+ * longer unasked gains nothing.
  */
 
 #define NGX_HTTP_LLM_NODE_COOLING   5000                              /* ms */
 #define NGX_HTTP_LLM_NODE_COOLED    60000                             /* ms */
-#define NGX_HTTP_LLM_NODE_SERVED    50
-#define NGX_HTTP_LLM_NODE_LEVEL     2
 
 /* a refused key is tried again after a minute, then less and less often */
 
@@ -78,15 +74,11 @@ ngx_http_llm_node_refuse(ngx_http_llm_node_t *node, ngx_uint_t state,
 
     if (fresh) {
 
-        if (node->refusal != state
-            || node->served >= NGX_HTTP_LLM_NODE_SERVED)
-        {
-            node->level = 0;
-
-        } else if (node->served == 0
-                   || node->level < NGX_HTTP_LLM_NODE_LEVEL)
-        {
+        if (node->refusal == state && node->served == 0) {
             node->level++;
+
+        } else {
+            node->level = 0;
         }
 
         node->outs++;
@@ -167,7 +159,7 @@ ngx_http_llm_node_restore(ngx_http_llm_node_t *node)
 {
     node->state = NGX_HTTP_LLM_KEY_USABLE;
     node->level = 0;
-    node->served = NGX_HTTP_LLM_NODE_SERVED;
+    node->served = 1;
 }
 
 

@@ -53,8 +53,10 @@ typedef struct {
     uint32_t                 ill;
     uint32_t                 well;
 
-    /* of a key */
+    /* of an upstream, or of a key */
     uint32_t                 in_flight;
+
+    /* of a key */
     uint64_t                 tries;
     uint64_t                 organization;    /* as it was told, 0: unknown */
     ngx_http_llm_window_t    window;

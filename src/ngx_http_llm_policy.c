@@ -130,9 +130,11 @@ ngx_http_llm_policy_usable(void *data, ngx_uint_t i, ngx_msec_t *until)
         }
     }
 
-    if (ask->patient && ngx_http_llm_policy_foresees(choice->pool)) {
+    if (ask->patient) {
         return ngx_http_llm_quota_room(&choice->line->cells[i]->quota,
-                                       ask->tokens, choice->now.msec, until);
+                                       ask->tokens,
+                                       ask->patient - NGX_HTTP_LLM_CAREFUL,
+                                       choice->now.msec, until);
     }
 
     return NGX_OK;
@@ -190,7 +192,7 @@ ngx_http_llm_policy_share(void *data, ngx_uint_t i)
 {
     ngx_http_llm_choice_t *choice = data;
 
-    uint64_t               share;
+    uint64_t               share, tokens;
     ngx_http_llm_key_t    *key;
     ngx_http_llm_quota_t  *quota;
 
@@ -201,10 +203,13 @@ ngx_http_llm_policy_share(void *data, ngx_uint_t i)
         return 0;
     }
 
-    if (key->limit.tpm || quota->limits[NGX_HTTP_LLM_TOKENS].limit) {
-        share = key->limit.tpm
-                ? key->limit.tpm
-                : (uint64_t) quota->limits[NGX_HTTP_LLM_TOKENS].limit;
+    /* what is guessed changes too often: conversations would have to move */
+
+    tokens = quota->limits[NGX_HTTP_LLM_TOKENS].guessed
+             ? 0 : (uint64_t) quota->limits[NGX_HTTP_LLM_TOKENS].limit;
+
+    if (key->limit.tpm || tokens) {
+        share = key->limit.tpm ? key->limit.tpm : tokens;
         share /= NGX_HTTP_LLM_POLICY_TOKENS;
 
     } else if (key->limit.rpm || quota->limits[NGX_HTTP_LLM_REQUESTS].limit) {

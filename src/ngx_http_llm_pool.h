@@ -101,8 +101,31 @@ typedef struct {
     uint64_t                 tokens;    /* that it will be counted as */
     uint64_t                 affinity;  /* hash of what it belongs to */
     uint64_t                 group;     /* no key of another one will do */
-    ngx_uint_t               patient;   /* no key that seems to be used up */
+    ngx_uint_t               patient;   /* see below */
 } ngx_http_llm_ask_t;
+
+
+/*
+ * Who cannot wait takes a key that seems to be used up if there is no other.
+ * Who can wait does not, and leaves what may be an error of the estimates; a
+ * conversation that waits for its home takes no other key either, unless that
+ * has room to spare.
+ */
+
+typedef enum {
+    NGX_HTTP_LLM_HASTY = 0,
+    NGX_HTTP_LLM_CAREFUL,                  /* the first look of the hasty */
+    NGX_HTTP_LLM_PATIENT,
+    NGX_HTTP_LLM_FAITHFUL
+} ngx_http_llm_patience_e;
+
+/* no provider caches prompts that are much smaller, in tokens */
+
+#define NGX_HTTP_LLM_CACHED_TOKENS  1024
+
+#define ngx_http_llm_waits_for_home(ask)                                      \
+    ((ask)->patient == NGX_HTTP_LLM_FAITHFUL                                  \
+     && (ask)->tokens >= NGX_HTTP_LLM_CACHED_TOKENS)
 
 
 /* a key taken for one try: counted as in flight until it is released */
@@ -165,11 +188,12 @@ typedef struct {
 } ngx_http_llm_line_t;
 
 
-/* of a request that waits; who holds the first of its model is next */
+/* of a request that waits; the first that waits for one thing is next */
 
 typedef struct {
     ngx_queue_t                  queue;
-    uint64_t                     model;     /* 0: of all without a line */
+    uint64_t                     what;      /* it waits for: a model, a
+                                               conversation, or 0 for any */
     ngx_pid_t                    pid;
 } ngx_http_llm_ticket_t;
 

@@ -13,9 +13,9 @@
 
 #define NGX_HTTP_LLM_QUEUE_TICK    10                                 /* ms */
 
-/* models whose first one was refused already are not asked for again */
+/* what the first one was refused is not asked for again */
 
-#define NGX_HTTP_LLM_QUEUE_MODELS  16
+#define NGX_HTTP_LLM_QUEUE_REFUSED  16
 
 
 struct ngx_http_llm_waiter_s {
@@ -31,8 +31,8 @@ struct ngx_http_llm_waiter_s {
 
 typedef struct {
     ngx_http_llm_pool_t       *pool;
-    uint64_t                   model;
-} ngx_http_llm_queue_class_t;
+    uint64_t                   what;
+} ngx_http_llm_queue_refused_t;
 
 
 static ngx_http_llm_waiter_t *ngx_http_llm_queue_waiter(ngx_http_request_t *r,
@@ -42,7 +42,7 @@ static ngx_uint_t ngx_http_llm_queue_hopes(ngx_http_llm_busy_t *busy,
     ngx_msec_t left);
 static void ngx_http_llm_queue_tick(ngx_event_t *ev);
 static ngx_uint_t ngx_http_llm_queue_asked(ngx_http_llm_waiter_t *waiter,
-    ngx_http_llm_queue_class_t *classes, ngx_uint_t n);
+    ngx_http_llm_queue_refused_t *refused, ngx_uint_t n);
 static ngx_int_t ngx_http_llm_queue_ask(ngx_http_llm_waiter_t *waiter);
 
 
@@ -95,7 +95,7 @@ ngx_http_llm_queue_wait(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     }
 
     waiter->ticket = ngx_http_llm_ticket_take(waiter->pool,
-                                              ctx->try->ask.model,
+                                              &ctx->try->ask,
                                               upstream->queue_number);
     if (waiter->ticket == NULL) {
         return NGX_DECLINED;
@@ -207,7 +207,7 @@ ngx_http_llm_queue_busy(ngx_http_llm_ctx_t *ctx)
     upstream = ctx->targets[0].upstream;
 
     return upstream->queue_number
-           && ngx_http_llm_ticket_waits(&upstream->pool, ctx->try->ask.model);
+           && ngx_http_llm_ticket_waits(&upstream->pool, &ctx->try->ask);
 }
 
 
@@ -218,7 +218,7 @@ ngx_http_llm_queue_tick(ngx_event_t *ev)
     ngx_uint_t                   n;
     ngx_queue_t                  now, *q, *waiters;
     ngx_http_llm_waiter_t       *waiter;
-    ngx_http_llm_queue_class_t   classes[NGX_HTTP_LLM_QUEUE_MODELS];
+    ngx_http_llm_queue_refused_t   refused[NGX_HTTP_LLM_QUEUE_REFUSED];
 
     waiters = ev->data;
 
@@ -242,9 +242,15 @@ ngx_http_llm_queue_tick(ngx_event_t *ev)
         ngx_queue_insert_tail(waiters, q);
 
         if ((ngx_msec_int_t) (waiter->deadline - ngx_current_msec) <= 0) {
-            rc = NGX_BUSY;
 
-        } else if (ngx_http_llm_queue_asked(waiter, classes, n)) {
+            /* who waited for its home takes another key in the end */
+
+            rc = ngx_http_llm_waits_for_home(&waiter->ctx->try->ask)
+                 ? ngx_http_llm_try_again(waiter->request, waiter->ctx,
+                                          NGX_HTTP_LLM_PATIENT)
+                 : NGX_BUSY;
+
+        } else if (ngx_http_llm_queue_asked(waiter, refused, n)) {
             continue;
 
         } else {
@@ -252,9 +258,9 @@ ngx_http_llm_queue_tick(ngx_event_t *ev)
 
             if (rc == NGX_BUSY) {
 
-                if (n < NGX_HTTP_LLM_QUEUE_MODELS) {
-                    classes[n].pool = waiter->pool;
-                    classes[n++].model = waiter->ticket->model;
+                if (n < NGX_HTTP_LLM_QUEUE_REFUSED) {
+                    refused[n].pool = waiter->pool;
+                    refused[n++].what = waiter->ticket->what;
                 }
 
                 continue;
@@ -274,11 +280,11 @@ ngx_http_llm_queue_tick(ngx_event_t *ev)
 
 static ngx_uint_t
 ngx_http_llm_queue_asked(ngx_http_llm_waiter_t *waiter,
-    ngx_http_llm_queue_class_t *classes, ngx_uint_t n)
+    ngx_http_llm_queue_refused_t *refused, ngx_uint_t n)
 {
     while (n--) {
-        if (classes[n].pool == waiter->pool
-            && classes[n].model == waiter->ticket->model)
+        if (refused[n].pool == waiter->pool
+            && refused[n].what == waiter->ticket->what)
         {
             return 1;
         }
@@ -295,7 +301,8 @@ ngx_http_llm_queue_ask(ngx_http_llm_waiter_t *waiter)
         return NGX_BUSY;
     }
 
-    return ngx_http_llm_try_again(waiter->request, waiter->ctx);
+    return ngx_http_llm_try_again(waiter->request, waiter->ctx,
+                                  NGX_HTTP_LLM_FAITHFUL);
 }
 
 

@@ -32,6 +32,7 @@ typedef struct {
     ngx_msec_t               full;       /* when all of it is there again */
     ngx_msec_t               window;     /* the time it takes from nothing */
     ngx_uint_t               fixed;      /* all of it comes back at once */
+    ngx_uint_t               guessed;    /* nobody told */
 } ngx_http_llm_quota_limit_t;
 
 
@@ -39,6 +40,14 @@ typedef struct {
     uint64_t                 requests;   /* that were sent, ever */
     uint64_t                 tokens;
     ngx_http_llm_quota_limit_t  limits[NGX_HTTP_LLM_DIMENSIONS];
+    uint64_t                 counted;    /* requests until the last refusal */
+    uint64_t                 lost;       /* tokens that were refused, ever */
+    uint64_t                 taken;      /* at the last refusal: the others */
+    ngx_msec_t               began;      /* the time of it, or the first use */
+    ngx_msec_t               refused;    /* 0: never */
+    int64_t                  sum;        /* what was taken between refusals */
+    ngx_msec_t               span;       /* in so long */
+    ngx_uint_t               first;      /* it was refused only once */
 } ngx_http_llm_quota_t;
 
 
@@ -53,11 +62,12 @@ typedef struct {
 
 /*
  * Whether a request of so many tokens is expected to be taken: NGX_OK, or
- * NGX_DECLINED, with the time when it will be.
+ * NGX_DECLINED, with the time when it will be.  With a spare of 1 what may be
+ * an error is left, with 2 there is room for others, too.
  */
 
 ngx_int_t ngx_http_llm_quota_room(ngx_http_llm_quota_t *quota,
-    uint64_t tokens, ngx_msec_t now, ngx_msec_t *until);
+    uint64_t tokens, ngx_uint_t spare, ngx_msec_t now, ngx_msec_t *until);
 
 void ngx_http_llm_quota_spend(ngx_http_llm_quota_t *quota, uint64_t tokens,
     ngx_msec_t now, ngx_http_llm_mark_t *mark);
@@ -68,6 +78,14 @@ void ngx_http_llm_quota_refund(ngx_http_llm_quota_t *quota, uint64_t tokens);
 
 void ngx_http_llm_quota_learn(ngx_http_llm_quota_t *quota,
     const ngx_http_llm_told_t *told, const ngx_http_llm_mark_t *mark);
+
+/*
+ * It was refused because it was too much.  Where nobody tells of limits, what
+ * was taken between two refusals is what it refills by.
+ */
+
+void ngx_http_llm_quota_refused(ngx_http_llm_quota_t *quota, uint64_t tokens,
+    const ngx_http_llm_mark_t *mark, ngx_msec_t now);
 
 /*
  * The order in which keys are used up evenly: the time, in ms of the clock, at

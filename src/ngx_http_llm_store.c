@@ -1096,6 +1096,7 @@ ngx_http_llm_store_free_slot(ngx_http_llm_zone_t *zone,
         psh = &generation->pools[i];
 
         for (n = 0; n < psh->nkeys; n++) {
+            psh->upstream->in_flight -= slot->in_flight[psh->first + n];
             psh->nodes[n]->in_flight -= slot->in_flight[psh->first + n];
         }
 

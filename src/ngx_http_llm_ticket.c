@@ -7,14 +7,14 @@
 #include "ngx_http_llm_ticket.h"
 
 
-static uint64_t ngx_http_llm_ticket_class(ngx_http_llm_pool_sh_t *psh,
-    uint64_t model);
+static uint64_t ngx_http_llm_ticket_what(ngx_http_llm_pool_sh_t *psh,
+    ngx_http_llm_ask_t *ask);
 static ngx_http_llm_ticket_t *ngx_http_llm_ticket_find(
-    ngx_http_llm_pool_sh_t *psh, uint64_t model);
+    ngx_http_llm_pool_sh_t *psh, uint64_t what);
 
 
 ngx_http_llm_ticket_t *
-ngx_http_llm_ticket_take(ngx_http_llm_pool_t *pool, uint64_t model,
+ngx_http_llm_ticket_take(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask,
     ngx_uint_t max)
 {
     ngx_slab_pool_t         *shpool;
@@ -32,7 +32,7 @@ ngx_http_llm_ticket_take(ngx_http_llm_pool_t *pool, uint64_t model,
     }
 
     if (ticket) {
-        ticket->model = ngx_http_llm_ticket_class(psh, model);
+        ticket->what = ngx_http_llm_ticket_what(psh, ask);
         ticket->pid = ngx_pid;
 
         ngx_queue_insert_tail(&psh->tickets, &ticket->queue);
@@ -46,10 +46,14 @@ ngx_http_llm_ticket_take(ngx_http_llm_pool_t *pool, uint64_t model,
 
 
 static uint64_t
-ngx_http_llm_ticket_class(ngx_http_llm_pool_sh_t *psh, uint64_t model)
+ngx_http_llm_ticket_what(ngx_http_llm_pool_sh_t *psh, ngx_http_llm_ask_t *ask)
 {
     ngx_queue_t          *q;
     ngx_http_llm_line_t  *line;
+
+    if (ngx_http_llm_waits_for_home(ask)) {
+        return ask->affinity;
+    }
 
     for (q = ngx_queue_head(&psh->lines);
          q != ngx_queue_sentinel(&psh->lines);
@@ -57,8 +61,8 @@ ngx_http_llm_ticket_class(ngx_http_llm_pool_sh_t *psh, uint64_t model)
     {
         line = ngx_queue_data(q, ngx_http_llm_line_t, queue);
 
-        if (line->model == model) {
-            return model;
+        if (line->model == ask->model) {
+            return line->model;
         }
     }
 
@@ -96,7 +100,7 @@ ngx_http_llm_ticket_first(ngx_http_llm_pool_t *pool,
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    first = (ngx_http_llm_ticket_find(pool->sh, ticket->model) == ticket);
+    first = (ngx_http_llm_ticket_find(pool->sh, ticket->what) == ticket);
 
     ngx_shmtx_unlock(&shpool->mutex);
 
@@ -105,7 +109,7 @@ ngx_http_llm_ticket_first(ngx_http_llm_pool_t *pool,
 
 
 static ngx_http_llm_ticket_t *
-ngx_http_llm_ticket_find(ngx_http_llm_pool_sh_t *psh, uint64_t model)
+ngx_http_llm_ticket_find(ngx_http_llm_pool_sh_t *psh, uint64_t what)
 {
     ngx_queue_t            *q;
     ngx_http_llm_ticket_t  *ticket;
@@ -116,7 +120,7 @@ ngx_http_llm_ticket_find(ngx_http_llm_pool_sh_t *psh, uint64_t model)
     {
         ticket = ngx_queue_data(q, ngx_http_llm_ticket_t, queue);
 
-        if (ticket->model == model) {
+        if (ticket->what == what) {
             return ticket;
         }
     }
@@ -126,7 +130,7 @@ ngx_http_llm_ticket_find(ngx_http_llm_pool_sh_t *psh, uint64_t model)
 
 
 ngx_uint_t
-ngx_http_llm_ticket_waits(ngx_http_llm_pool_t *pool, uint64_t model)
+ngx_http_llm_ticket_waits(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask)
 {
     ngx_uint_t        waits;
     ngx_slab_pool_t  *shpool;
@@ -137,8 +141,8 @@ ngx_http_llm_ticket_waits(ngx_http_llm_pool_t *pool, uint64_t model)
 
     waits = pool->sh->ntickets
             && ngx_http_llm_ticket_find(pool->sh,
-                                        ngx_http_llm_ticket_class(pool->sh,
-                                                                  model))
+                                        ngx_http_llm_ticket_what(pool->sh,
+                                                                 ask))
                != NULL;
 
     ngx_shmtx_unlock(&shpool->mutex);

@@ -153,7 +153,14 @@ ngx_http_llm_try_enter(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     ask->tokens = ngx_http_llm_estimate(r, ctx);
     ask->affinity = ngx_http_llm_session(r, ctx);
-    ask->patient = (ctx->targets[0].upstream->queue_number != 0);
+
+    /* a fallback comes before a home */
+
+    if (ctx->targets[0].upstream->queue_number) {
+        ask->patient = (ctx->ntargets == 1 && ask->affinity
+                        && target->upstream->policy == NGX_HTTP_LLM_AFFINITY)
+                       ? NGX_HTTP_LLM_FAITHFUL : NGX_HTTP_LLM_PATIENT;
+    }
 
     return target->upstream->model_sets
            ? ngx_http_llm_try_skip_models(r, ctx, &model) : NGX_OK;
@@ -404,11 +411,17 @@ ngx_http_llm_try_end(ngx_http_llm_ctx_t *ctx)
 
 
 ngx_int_t
-ngx_http_llm_try_again(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+ngx_http_llm_try_again(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
+    ngx_uint_t patience)
 {
+    ngx_http_llm_ask_t  *ask;
+
     if (ngx_http_llm_try_rewind(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    ask = &ctx->try->ask;
+    ask->patient = ngx_min(ask->patient, patience);
 
     return ngx_http_llm_try_reserve(r, ctx);
 }

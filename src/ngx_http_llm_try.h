@@ -93,11 +93,11 @@ void ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
 /*
  * Starts all over, at the first target and with all keys: the request has
- * waited.  As ngx_http_llm_try_reserve().
+ * waited, and has as much patience at most.  As ngx_http_llm_try_reserve().
  */
 
 ngx_int_t ngx_http_llm_try_again(ngx_http_request_t *r,
-    ngx_http_llm_ctx_t *ctx);
+    ngx_http_llm_ctx_t *ctx, ngx_uint_t patience);
 
 /* why no key is to be had, of all targets together; then as if to start over */
 

@@ -503,6 +503,8 @@ ngx_http_llm_verdict(ngx_http_llm_facts_t *facts, uint64_t now,
 
     judgement->verdict = row->verdict;
     judgement->scope = row->scope;
+    judgement->limited = (facts->status == NGX_HTTP_LLM_VERDICT_LIMITED
+                          && row->verdict == NGX_HTTP_LLM_WAIT);
     judgement->reason = row->reason;
     judgement->wait = ngx_http_llm_verdict_wait(facts, row->from, now);
 }

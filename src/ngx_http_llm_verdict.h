@@ -60,6 +60,7 @@ typedef struct {
     ngx_msec_t                      wait;           /* as told, 0 if nobody
                                                        knows how long */
     const char                     *reason;         /* a word for the log */
+    ngx_uint_t                      limited;        /* it was too much */
     ngx_http_llm_told_t             told;
 } ngx_http_llm_judgement_t;
 

@@ -12,11 +12,11 @@
 
 
 /*
- * A conversation leaves its key when that has twice its share of what is in
+ * A conversation leaves its key when that has thrice its share of what is in
  * flight; so few do not count.
  */
 
-#define NGX_HTTP_LLM_ZONE_LOAD      2
+#define NGX_HTTP_LLM_ZONE_LOAD      3
 #define NGX_HTTP_LLM_ZONE_LOAD_MIN  8
 
 /* so many keys that worked, refused within so long, are the provider's fault */
@@ -119,23 +119,38 @@ ngx_http_llm_zone_choose(ngx_http_llm_choice_t *choice)
 
     ask = choice->ask;
 
+    loose = *ask;
+    loose.patient = ngx_min(ask->patient, NGX_HTTP_LLM_PATIENT);
+
+    choice->ask = &loose;
+
     if (!ngx_http_llm_policy_foresees(choice->pool)) {
-        return ngx_http_llm_lane_choose(&choice->line->lane, &lane_ask,
-                                        choice->now.msec);
+        i = ngx_http_llm_lane_choose(&choice->line->lane, &lane_ask,
+                                     choice->now.msec);
+        choice->ask = ask;
+
+        return i;
     }
 
     /* at first among those that are expected to take it */
 
-    loose = *ask;
-    loose.patient = 1;
-
-    choice->ask = &loose;
-
     i = NGX_BUSY;
 
     if (ask->affinity && choice->pool->policy == NGX_HTTP_LLM_AFFINITY) {
+
         i = ngx_http_llm_zone_home(choice, &lane_ask);
+
+        if (i == NGX_BUSY
+            && ask->patient == NGX_HTTP_LLM_FAITHFUL
+            && ask->tokens >= NGX_HTTP_LLM_CACHED_TOKENS)
+        {
+            choice->ask = ask;
+            return i;
+        }
     }
+
+    loose.patient = ask->patient ? NGX_HTTP_LLM_PATIENT
+                                 : NGX_HTTP_LLM_CAREFUL;
 
     if (i == NGX_BUSY) {
         i = ngx_http_llm_lane_choose(&choice->line->lane, &lane_ask,
@@ -153,23 +168,57 @@ ngx_http_llm_zone_choose(ngx_http_llm_choice_t *choice)
 }
 
 
-/* the key that a conversation belongs to, or the next one that it would */
+/*
+ * The key that a conversation belongs to; while that is used up, it is a guest
+ * at the next one that it would belong to, or at any, with room to spare: what
+ * is used up by its own conversations has none.
+ */
 
 static ngx_int_t
 ngx_http_llm_zone_home(ngx_http_llm_choice_t *choice,
-    ngx_http_llm_lane_ask_t *ask)
+    ngx_http_llm_lane_ask_t *lane_ask)
 {
-    ngx_int_t  i;
+    ngx_int_t                   i;
+    ngx_msec_t                  until;
+    ngx_http_llm_ask_t         *ask;
+    ngx_http_llm_rendezvous_t  *homes;
 
-    i = ngx_http_llm_rendezvous_choose(&choice->line->homes,
-                                       choice->ask->affinity,
+    ask = choice->ask;
+    homes = &choice->line->homes;
+
+    ask->patient = NGX_HTTP_LLM_HASTY;
+
+    i = ngx_http_llm_rendezvous_choose(homes, ask->affinity,
+                                       ngx_http_llm_zone_fits, choice);
+
+    /* what is too small to be cached leaves its room to others */
+
+    ask->patient = (ask->tokens < NGX_HTTP_LLM_CACHED_TOKENS)
+                   ? NGX_HTTP_LLM_FAITHFUL : NGX_HTTP_LLM_PATIENT;
+
+    if (i != NGX_BUSY
+        && ngx_http_llm_policy_usable(choice, i, &until) == NGX_OK)
+    {
+        ngx_http_llm_lane_take(&choice->line->lane, lane_ask, i);
+        return i;
+    }
+
+    if (ask->tokens < NGX_HTTP_LLM_CACHED_TOKENS) {
+        return NGX_BUSY;
+    }
+
+    ask->patient = NGX_HTTP_LLM_FAITHFUL;
+
+    i = ngx_http_llm_rendezvous_choose(homes, ask->affinity,
                                        ngx_http_llm_zone_fits, choice);
 
     if (i != NGX_BUSY) {
-        ngx_http_llm_lane_take(&choice->line->lane, ask, i);
+        ngx_http_llm_lane_take(&choice->line->lane, lane_ask, i);
+        return i;
     }
 
-    return i;
+    return ngx_http_llm_lane_choose(&choice->line->lane, lane_ask,
+                                    choice->now.msec);
 }
 
 
@@ -178,8 +227,9 @@ ngx_http_llm_zone_fits(void *data, ngx_uint_t i)
 {
     ngx_http_llm_choice_t *choice = data;
 
-    ngx_msec_t  until;
-    ngx_uint_t  load, all, n;
+    uint64_t                    load;
+    ngx_msec_t                  until;
+    ngx_http_llm_rendezvous_t  *homes;
 
     if (ngx_http_llm_policy_usable(choice, i, &until) != NGX_OK) {
         return 0;
@@ -191,13 +241,11 @@ ngx_http_llm_zone_fits(void *data, ngx_uint_t i)
         return 1;
     }
 
-    all = 0;
+    homes = &choice->line->homes;
 
-    for (n = 0; n < choice->pool->nkeys; n++) {
-        all += choice->sh->nodes[n]->in_flight;
-    }
-
-    return load * choice->pool->nkeys <= NGX_HTTP_LLM_ZONE_LOAD * all;
+    return load * homes->sums[1] <= NGX_HTTP_LLM_ZONE_LOAD
+                                    * choice->sh->upstream->in_flight
+                                    * homes->names[homes->places[i]].weight;
 }
 
 
@@ -229,6 +277,7 @@ ngx_http_llm_zone_take(ngx_http_llm_choice_t *choice, ngx_uint_t i,
         ngx_http_llm_node_take(cell, now);
     }
 
+    psh->upstream->in_flight++;
     node->in_flight++;
     node->tries++;
 
@@ -323,6 +372,7 @@ ngx_http_llm_zone_release(ngx_http_llm_lease_t *lease, ngx_uint_t unused,
     group = psh->line.cells[lease->key];
 
     if (zone->slot) {
+        psh->upstream->in_flight--;
         node->in_flight--;
         zone->slot->in_flight[psh->first + lease->key]--;
     }
@@ -462,6 +512,12 @@ ngx_http_llm_zone_report(ngx_http_llm_lease_t *lease,
 
     case NGX_HTTP_LLM_WAIT:
     case NGX_HTTP_LLM_FINISHED:
+
+        if (judgement->limited) {
+            ngx_http_llm_quota_refused(&choice.line->cells[i]->quota,
+                                       lease->tokens, &lease->mark, now);
+        }
+
         ngx_http_llm_zone_refused(&choice, lease, judgement, change);
         zone->sh->state.changes++;
         break;

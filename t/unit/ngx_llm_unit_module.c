@@ -49,7 +49,7 @@ ngx_module_t  ngx_llm_unit_module = {
 static char *
 ngx_llm_unit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_llm_unit_select(cf->pool);
+    ngx_llm_unit_choice(cf->pool);
     ngx_llm_unit_values(cf);
     ngx_llm_unit_bodies(cf->pool);
     ngx_llm_unit_verdicts(cf->pool);
@@ -57,6 +57,8 @@ ngx_llm_unit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_llm_unit_signals(cf->pool);
     ngx_llm_unit_state(cf->pool);
     ngx_llm_unit_usage(cf->pool);
+
+    ngx_llm_unit_harvest(cf);
 
     ngx_llm_unit_plan();
 
