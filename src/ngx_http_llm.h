@@ -143,6 +143,9 @@ typedef struct {
     ngx_uint_t                        ntargets;
     ngx_uint_t                        target;
 
+    uint64_t                          group;       /* it must go to, or 0 */
+    ngx_uint_t                        refers;      /* see the binding room */
+
     struct ngx_http_llm_try_s        *try;
     struct ngx_http_llm_waiter_s     *waiter;
     struct ngx_http_llm_peer_s       *peer;

@@ -6,6 +6,7 @@
 
 #include "ngx_http_llm_handler.h"
 #include "ngx_http_llm_auth.h"
+#include "ngx_http_llm_binding.h"
 #include "ngx_http_llm_body.h"
 #include "ngx_http_llm_error.h"
 #include "ngx_http_llm_local.h"
@@ -190,6 +191,8 @@ ngx_http_llm_handler_route(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     if (rc != NGX_OK) {
         return rc;
     }
+
+    ngx_http_llm_binding_find(r, ctx);
 
     for (i = 0; i < ctx->ntargets; i++) {
         upstream = ctx->targets[i].upstream;

@@ -108,6 +108,27 @@ ngx_http_llm_ids_init(void *mem, ngx_uint_t n)
 
 
 void
+ngx_http_llm_ids_inherit(ngx_http_llm_ids_t *map, ngx_http_llm_ids_t *old)
+{
+    uint64_t                   n;
+    ngx_uint_t                 i;
+    ngx_http_llm_ids_entry_t  *entry;
+
+    /* what is in front stays in front */
+
+    for (i = NGX_HTTP_LLM_IDS_WAYS; i; i--) {
+
+        for (n = 0; n < old->nsets; n++) {
+            entry = &old->sets[n][i - 1];
+
+            ngx_http_llm_ids_learn(map, entry->id, entry->group,
+                                   entry->learned);
+        }
+    }
+}
+
+
+void
 ngx_http_llm_ids_learn(ngx_http_llm_ids_t *map, uint64_t id, uint64_t group,
     uint32_t now)
 {

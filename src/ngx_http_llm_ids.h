@@ -67,6 +67,11 @@ size_t ngx_http_llm_ids_size(ngx_uint_t n);
 
 void ngx_http_llm_ids_init(void *mem, ngx_uint_t n);
 
+/* what another map knows, as far as there is room for it */
+
+void ngx_http_llm_ids_inherit(ngx_http_llm_ids_t *map,
+    ngx_http_llm_ids_t *old);
+
 /* known or not, the id is the youngest afterwards; 0 is no id and no group */
 
 void ngx_http_llm_ids_learn(ngx_http_llm_ids_t *map, uint64_t id,

@@ -55,6 +55,7 @@ static ngx_str_t  ngx_http_llm_download = ngx_string("/download");
 static ngx_str_t  ngx_http_llm_openai_deployments =
     ngx_string("/openai/deployments");
 static ngx_str_t  ngx_http_llm_deployments = ngx_string("/deployments");
+static ngx_str_t  ngx_http_llm_batches = ngx_string("/batches");
 static ngx_str_t  ngx_http_llm_engines = ngx_string("/engines");
 static ngx_str_t  ngx_http_llm_models = ngx_string("/models");
 
@@ -334,12 +335,13 @@ ngx_http_llm_path_shape(ngx_http_llm_path_t *path)
 
     if (ngx_http_llm_catalog_has(ngx_http_llm_inference, &segment)) {
 
-        /* "/messages/batches" creates something, "/responses/{id}" is old */
+        /* "/messages/batches" keeps something, "/responses/{id}" is old */
 
         ngx_http_llm_path_skip(&segment, segment.len);
         segment.len = rest->data + rest->len - segment.data;
 
-        path->inference = !ngx_http_llm_path_is(&segment, "/batches")
+        path->inference = !ngx_http_llm_path_begins(&segment,
+                                                    &ngx_http_llm_batches)
                           && !(rest->len > sizeof("/responses/")
                                && ngx_strncmp(rest->data, "/responses/",
                                               sizeof("/responses/") - 1)

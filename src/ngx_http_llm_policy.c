@@ -116,7 +116,7 @@ ngx_http_llm_policy_usable(void *data, ngx_uint_t i, ngx_msec_t *until)
         return NGX_DECLINED;
     }
 
-    if (ask->group && ask->group != ngx_http_llm_policy_group(choice, i)) {
+    if (ask->group && !ngx_http_llm_policy_member(choice, i, ask->group)) {
         return NGX_DECLINED;
     }
 
@@ -182,6 +182,18 @@ ngx_http_llm_policy_group(ngx_http_llm_choice_t *choice, ngx_uint_t i)
     ngx_memcpy(&group, choice->sh->line.cells[i]->id, sizeof(uint64_t));
 
     return group;
+}
+
+
+ngx_uint_t
+ngx_http_llm_policy_member(ngx_http_llm_choice_t *choice, ngx_uint_t i,
+    uint64_t group)
+{
+    uint64_t  alone;
+
+    ngx_memcpy(&alone, choice->pool->keys[i].fingerprint, sizeof(uint64_t));
+
+    return group == alone || group == ngx_http_llm_policy_group(choice, i);
 }
 
 

@@ -46,6 +46,14 @@ ngx_uint_t ngx_http_llm_policy_out(ngx_http_llm_choice_t *choice,
 uint64_t ngx_http_llm_policy_group(ngx_http_llm_choice_t *choice,
     ngx_uint_t i);
 
+/*
+ * Whether a key is of a group, or was a group of its own by this number,
+ * before it was known which one it belongs to.
+ */
+
+ngx_uint_t ngx_http_llm_policy_member(ngx_http_llm_choice_t *choice,
+    ngx_uint_t i, uint64_t group);
+
 /* how many of the conversations a key should have: who has more gets more */
 
 uint32_t ngx_http_llm_policy_share(void *data, ngx_uint_t i);

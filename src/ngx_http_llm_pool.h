@@ -8,7 +8,8 @@
  * Types of the rooms around the shared memory: the keys of an upstream, what
  * is asked of them, and what lies in the zone.  No functions.
  *
- *     sh           the root, with a table of nodes of a fixed size
+ *     sh           the root, with a table of nodes and a map of ids, both of
+ *                  a fixed size
  *     node         the state of a key, a group, a model or an upstream, found
  *                  again by its id; one that nobody uses stays until its place
  *                  is needed
@@ -29,6 +30,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_http_llm_ids.h"
 #include "ngx_http_llm_lane.h"
 #include "ngx_http_llm_node.h"
 #include "ngx_http_llm_rendezvous.h"
@@ -192,7 +194,7 @@ typedef struct {
 
 typedef struct {
     ngx_queue_t                  queue;
-    uint64_t                     what;      /* it waits for: a model, a
+    uint64_t                     what;      /* it waits for: a model, a group, a
                                                conversation, or 0 for any */
     ngx_pid_t                    pid;
 } ngx_http_llm_ticket_t;
@@ -244,6 +246,7 @@ typedef struct {
     uint32_t                    *buckets;        /* capacity of them */
     ngx_http_llm_node_t         *nodes;          /* [0] is not used */
     ngx_http_llm_state_sh_t      state;
+    ngx_http_llm_ids_t          *ids;            /* of what groups keep */
 } ngx_http_llm_zone_sh_t;
 
 

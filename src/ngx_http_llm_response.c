@@ -5,7 +5,9 @@
 
 
 #include "ngx_http_llm_response.h"
+#include "ngx_http_llm_binding.h"
 #include "ngx_http_llm_headers.h"
+#include "ngx_http_llm_route.h"
 #include "ngx_http_llm_try.h"
 
 
@@ -21,6 +23,7 @@ static ngx_int_t ngx_http_llm_response_pipe_filter(ngx_event_pipe_t *p,
     ngx_buf_t *buf);
 static void ngx_http_llm_response_pass(ngx_http_llm_ctx_t *ctx,
     ngx_chain_t *in);
+static void ngx_http_llm_response_learn(ngx_http_llm_ctx_t *ctx);
 
 
 ngx_int_t
@@ -66,15 +69,24 @@ ngx_http_llm_response_accept(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 static ngx_int_t
 ngx_http_llm_response_usage(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
+    ngx_str_t             model;
     ngx_uint_t            kind, reads;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
 
     if (u->headers_in.status_n < NGX_HTTP_OK
-        || u->headers_in.status_n >= NGX_HTTP_SPECIAL_RESPONSE
-        || u->headers_in.content_type == NULL)
+        || u->headers_in.status_n >= NGX_HTTP_SPECIAL_RESPONSE)
     {
+        return NGX_OK;
+    }
+
+    if (ctx->try->lease.pool) {
+        ngx_http_llm_route_model(ctx, &ctx->targets[ctx->target], &model);
+        ngx_http_llm_binding_used(r, ctx, &ctx->try->lease, &model);
+    }
+
+    if (u->headers_in.content_type == NULL) {
         return NGX_OK;
     }
 
@@ -257,4 +269,32 @@ ngx_http_llm_response_pass(ngx_http_llm_ctx_t *ctx, ngx_chain_t *in)
             ngx_http_llm_usage_feed(ctx->usage, b->pos, b->last - b->pos);
         }
     }
+
+    if (ctx->usage) {
+        ngx_http_llm_response_learn(ctx);
+    }
+}
+
+
+/* the client may use an id as soon as it has it, and at another worker */
+
+static void
+ngx_http_llm_response_learn(ngx_http_llm_ctx_t *ctx)
+{
+    ngx_http_llm_lease_t     *lease;
+    ngx_http_llm_usage_t     *usage;
+    ngx_http_llm_response_t  *response;
+
+    usage = ctx->usage;
+    lease = &ctx->try->lease;
+    response = ctx->response;
+
+    if (response->learned == usage->nids || lease->pool == NULL) {
+        return;
+    }
+
+    ngx_http_llm_zone_learn(lease, usage->ids + response->learned,
+                            usage->nids - response->learned);
+
+    response->learned = usage->nids;
 }

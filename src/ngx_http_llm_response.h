@@ -25,6 +25,7 @@ typedef struct ngx_http_llm_response_s {
     ngx_event_pipe_input_filter_pt   pipe_filter;
     ngx_str_t                     secret;
     ngx_http_llm_mask_t           mask;
+    ngx_uint_t                    learned;       /* ids of usage that are */
 } ngx_http_llm_response_t;
 
 

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_llm_route.h"
+#include "ngx_http_llm_binding.h"
 #include "ngx_http_llm_error.h"
 #include "ngx_http_llm_headers.h"
 
@@ -458,6 +459,13 @@ ngx_http_llm_route(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         }
 
         upstream = ngx_http_llm_route_known(lmcf, &model);
+
+        if (upstream) {
+            return ngx_http_llm_route_to(r, ctx, upstream);
+        }
+
+    } else {
+        upstream = ngx_http_llm_binding_upstream(r, ctx);
 
         if (upstream) {
             return ngx_http_llm_route_to(r, ctx, upstream);

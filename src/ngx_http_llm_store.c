@@ -18,6 +18,10 @@
 
 #define NGX_HTTP_LLM_STORE_PER_NODE  1024
 
+/* the share of the zone that is for ids: one of so many parts */
+
+#define NGX_HTTP_LLM_STORE_IDS       16
+
 /* models that have a line of their own, in one pool */
 
 #define NGX_HTTP_LLM_STORE_LINES     32
@@ -212,6 +216,7 @@ static ngx_int_t
 ngx_http_llm_store_init_sh(ngx_http_llm_zone_t *zone)
 {
     size_t                   len;
+    ngx_uint_t               n;
     ngx_slab_pool_t         *shpool;
     ngx_http_llm_zone_sh_t  *sh;
 
@@ -235,6 +240,20 @@ ngx_http_llm_store_init_sh(ngx_http_llm_zone_t *zone)
     if (sh->buckets == NULL) {
         return NGX_ERROR;
     }
+
+    /* whole pages */
+
+    len = zone->capacity * NGX_HTTP_LLM_STORE_PER_NODE
+          / NGX_HTTP_LLM_STORE_IDS;
+    n = (len - sizeof(ngx_http_llm_ids_t)) / sizeof(ngx_http_llm_ids_entry_t);
+    n -= n % NGX_HTTP_LLM_IDS_WAYS;
+
+    sh->ids = ngx_slab_alloc(shpool, ngx_http_llm_ids_size(n));
+    if (sh->ids == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_llm_ids_init(sh->ids, n);
 
     ngx_queue_init(&sh->generations);
     ngx_queue_init(&sh->slots);
@@ -830,6 +849,7 @@ ngx_http_llm_store_inherit(ngx_http_llm_zone_t *zone, ngx_shm_zone_t *shm_zone)
     ngx_uint_t               i;
     ngx_list_part_t         *part;
     ngx_shm_zone_t          *old;
+    ngx_slab_pool_t         *shpool;
     ngx_http_llm_node_t     *node, *from;
     ngx_http_llm_zone_sh_t  *sh;
 
@@ -868,6 +888,14 @@ ngx_http_llm_store_inherit(ngx_http_llm_zone_t *zone, ngx_shm_zone_t *shm_zone)
     if (sh == NULL || sh->layout != NGX_HTTP_LLM_STORE_LAYOUT) {
         return;
     }
+
+    /* workers still write into it */
+
+    shpool = (ngx_slab_pool_t *) old[i].shm.addr;
+
+    ngx_shmtx_lock(&shpool->mutex);
+    ngx_http_llm_ids_inherit(zone->sh->ids, sh->ids);
+    ngx_shmtx_unlock(&shpool->mutex);
 
     for (i = 1; i <= sh->used; i++) {
         from = &sh->nodes[i];

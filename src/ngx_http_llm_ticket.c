@@ -62,11 +62,11 @@ ngx_http_llm_ticket_what(ngx_http_llm_pool_sh_t *psh, ngx_http_llm_ask_t *ask)
         line = ngx_queue_data(q, ngx_http_llm_line_t, queue);
 
         if (line->model == ask->model) {
-            return line->model;
+            return line->model ^ ask->group;
         }
     }
 
-    return 0;
+    return ask->group;
 }
 
 

@@ -7,7 +7,8 @@
 /*
  * Who is next of the requests that wait for a key of an upstream, in all
  * processes.  Requests for models that have limits of their own do not wait
- * for each other, nor do conversations that each wait for their home.
+ * for each other, nor does anybody for those that need a certain group, nor
+ * do conversations that each wait for their home.
  */
 
 

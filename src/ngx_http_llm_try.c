@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_llm_try.h"
+#include "ngx_http_llm_binding.h"
 #include "ngx_http_llm_error.h"
 #include "ngx_http_llm_hash.h"
 #include "ngx_http_llm_route.h"
@@ -62,6 +63,7 @@ ngx_http_llm_try_reserve(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         target = &ctx->targets[ctx->target];
 
         if (try->ill < NGX_HTTP_LLM_ILL_KEYS
+            && !try->foreign
             && !target->upstream->unresolved
             && ngx_http_llm_path_door(&ctx->path, &target->upstream->site))
         {
@@ -161,6 +163,10 @@ ngx_http_llm_try_enter(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
                         && target->upstream->policy == NGX_HTTP_LLM_AFFINITY)
                        ? NGX_HTTP_LLM_FAITHFUL : NGX_HTTP_LLM_PATIENT;
     }
+
+    ctx->try->foreign = ngx_http_llm_binding_group(ctx, target, &model,
+                                                   &ask->group)
+                        == NGX_DECLINED;
 
     return target->upstream->model_sets
            ? ngx_http_llm_try_skip_models(r, ctx, &model) : NGX_OK;
@@ -394,6 +400,12 @@ ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
         ctx->target = ctx->ntargets;
     }
 
+    ngx_http_llm_binding_settle(ctx, lease, judgement, status);
+
+    if (ctx->group) {
+        try->ask.group = ctx->group;
+    }
+
     ngx_http_llm_zone_release(lease, 0, 0);
 }
 
@@ -443,7 +455,11 @@ ngx_int_t
 ngx_http_llm_try_explain(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     ngx_http_llm_busy_t *busy)
 {
+    ngx_http_llm_try_t     *try;
     ngx_http_llm_target_t  *target;
+
+    try = ctx->try;
+    try->explained = ctx->targets[0].upstream;
 
     ngx_memzero(busy, sizeof(ngx_http_llm_busy_t));
 
@@ -456,13 +472,19 @@ ngx_http_llm_try_explain(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
             return NGX_ERROR;
         }
 
+        if (try->foreign) {
+            continue;
+        }
+
+        try->explained = target->upstream;
+
         if (target->upstream->unresolved) {
             busy->unresolved++;
 
         } else if (ngx_http_llm_path_door(&ctx->path,
                                           &target->upstream->site))
         {
-            ngx_http_llm_zone_explain(&target->upstream->pool, &ctx->try->ask,
+            ngx_http_llm_zone_explain(&target->upstream->pool, &try->ask,
                                       busy);
         }
     }
@@ -483,7 +505,7 @@ ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    name = &ctx->targets[ctx->ntargets - 1].upstream->name;
+    name = &ctx->try->explained->name;
     retry = (busy.retry + 999) / 1000;
 
     if (busy.cooling || busy.full || busy.limited) {

@@ -30,11 +30,15 @@ typedef struct ngx_http_llm_try_s {
     ngx_uint_t                 ill;       /* ill verdicts at this target */
     ngx_uint_t                 unreached; /* addresses of it that failed */
 
+    /* the last one of those that might have had a key */
+    ngx_http_llm_upstream_t   *explained;
+
     /* of the last try that was begun */
     ngx_http_llm_upstream_t   *upstream;
     ngx_str_t                  key_name;
     ngx_str_t                  secret;
 
+    unsigned                   foreign:1;    /* this target's keys are */
     unsigned                   reserved:1;
     unsigned                   exhausted:1;  /* a successor was not found */
 } ngx_http_llm_try_t;

@@ -690,7 +690,7 @@ ngx_http_llm_zone_explain(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask,
 
         if (ngx_http_llm_policy_skips(ask, i)
             || (ask->group
-                && ask->group != ngx_http_llm_policy_group(&choice, i)))
+                && !ngx_http_llm_policy_member(&choice, i, ask->group)))
         {
             busy->skipped++;
             continue;
@@ -792,4 +792,122 @@ ngx_http_llm_zone_info(ngx_http_llm_pool_t *pool, ngx_uint_t key,
     if (pool->keys[key].down) {
         info->state = NGX_HTTP_LLM_KEY_DOWN;
     }
+}
+
+
+ngx_uint_t
+ngx_http_llm_zone_bound(ngx_http_llm_zone_t *zone, uint64_t *ids,
+    ngx_uint_t n, uint64_t *groups)
+{
+    uint64_t    group;
+    ngx_uint_t  i, found;
+
+    found = 0;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    for (i = 0; i < n; i++) {
+        group = ngx_http_llm_ids_find(zone->sh->ids, ids[i]);
+
+        if (group) {
+            groups[found++] = group;
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return found;
+}
+
+
+uint64_t
+ngx_http_llm_zone_group(ngx_http_llm_pool_t *pool, uint64_t group)
+{
+    uint64_t                found;
+    ngx_uint_t              i;
+    ngx_http_llm_choice_t   choice;
+
+    found = 0;
+
+    ngx_http_llm_zone_choice(&choice, pool, NULL);
+
+    ngx_shmtx_lock(&pool->zone->shpool->mutex);
+
+    for (i = 0; i < pool->nkeys; i++) {
+        if (ngx_http_llm_policy_member(&choice, i, group)) {
+            found = ngx_http_llm_policy_group(&choice, i);
+            break;
+        }
+    }
+
+    ngx_shmtx_unlock(&pool->zone->shpool->mutex);
+
+    return found;
+}
+
+
+void
+ngx_http_llm_zone_learn(ngx_http_llm_lease_t *lease, uint64_t *ids,
+    ngx_uint_t n)
+{
+    uint64_t                group;
+    ngx_uint_t              i;
+    ngx_http_llm_zone_t    *zone;
+    ngx_http_llm_choice_t   choice;
+
+    zone = lease->pool->zone;
+
+    ngx_http_llm_zone_choice(&choice, lease->pool, NULL);
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    group = ngx_http_llm_policy_group(&choice, lease->key);
+
+    for (i = 0; i < n; i++) {
+        ngx_http_llm_ids_learn(zone->sh->ids, ids[i], group,
+                               (uint32_t) ngx_time());
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+void
+ngx_http_llm_zone_renew(ngx_http_llm_lease_t *lease, uint64_t *ids,
+    ngx_uint_t n)
+{
+    uint64_t                group;
+    ngx_uint_t              i;
+    ngx_http_llm_zone_t    *zone;
+    ngx_http_llm_choice_t   choice;
+
+    zone = lease->pool->zone;
+
+    ngx_http_llm_zone_choice(&choice, lease->pool, NULL);
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    for (i = 0; i < n; i++) {
+        group = ngx_http_llm_ids_find(zone->sh->ids, ids[i]);
+
+        if (group
+            && ngx_http_llm_policy_member(&choice, lease->key, group))
+        {
+            group = ngx_http_llm_policy_group(&choice, lease->key);
+
+            ngx_http_llm_ids_learn(zone->sh->ids, ids[i], group,
+                                   (uint32_t) ngx_time());
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+void
+ngx_http_llm_zone_forget(ngx_http_llm_zone_t *zone, uint64_t id)
+{
+    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_http_llm_ids_forget(zone->sh->ids, id);
+    ngx_shmtx_unlock(&zone->shpool->mutex);
 }

@@ -47,6 +47,30 @@ void ngx_http_llm_zone_report(ngx_http_llm_lease_t *lease,
 void ngx_http_llm_zone_release(ngx_http_llm_lease_t *lease,
     ngx_uint_t unused, uint64_t tokens);
 
+/*
+ * The groups of those ids that are known, in their order; returns how many.
+ * A group may be one that no key is of any more.
+ */
+
+ngx_uint_t ngx_http_llm_zone_bound(ngx_http_llm_zone_t *zone, uint64_t *ids,
+    ngx_uint_t n, uint64_t *groups);
+
+/* the number that a group has by now, or 0 if no key of the pool is of it */
+
+uint64_t ngx_http_llm_zone_group(ngx_http_llm_pool_t *pool, uint64_t group);
+
+/* binds ids to the group of a key */
+
+void ngx_http_llm_zone_learn(ngx_http_llm_lease_t *lease, uint64_t *ids,
+    ngx_uint_t n);
+
+/* the same with those that were bound to it before: so they stay the longer */
+
+void ngx_http_llm_zone_renew(ngx_http_llm_lease_t *lease, uint64_t *ids,
+    ngx_uint_t n);
+
+void ngx_http_llm_zone_forget(ngx_http_llm_zone_t *zone, uint64_t id);
+
 void ngx_http_llm_zone_info(ngx_http_llm_pool_t *pool, ngx_uint_t key,
     ngx_http_llm_key_info_t *info);
 

@@ -58,7 +58,7 @@ my $up = LLMUpstream->start($t, 8081, sub {
 
 my @once = (
 	'/v1/files', '/v1/uploads', '/v1/batches', '/v1/fine_tuning/jobs',
-	'/v1/vector_stores', '/v1/threads', '/v1/threads/t/messages',
+	'/v1/vector_stores', '/v1/threads', '/v1/threads/runs',
 	'/v1/conversations', '/v1/videos', '/v1/messages/batches',
 	'/v1beta/models/gemini-x:batchGenerateContent', '/v1beta/cachedContents',
 	'/gemini/upload/v1beta/files',
@@ -107,7 +107,7 @@ get('/v1/files?status=500');
 is(scalar $up->requests(), 2, 'GET');
 
 $up->clear();
-request('DELETE', '/v1/files/f-1?status=500', key => 'master');
+request('DELETE', '/v1/models/m-1?status=500', key => 'master');
 is(scalar $up->requests(), 2, 'DELETE');
 
 # a connection that died while it was idle: such calls do not use one
