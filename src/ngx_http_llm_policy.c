@@ -112,11 +112,7 @@ ngx_http_llm_policy_usable(void *data, ngx_uint_t i, ngx_msec_t *until)
         return NGX_AGAIN;
     }
 
-    if (ngx_http_llm_policy_skips(ask, i)) {
-        return NGX_DECLINED;
-    }
-
-    if (ask->group && !ngx_http_llm_policy_member(choice, i, ask->group)) {
+    if (ngx_http_llm_policy_skips(choice, i)) {
         return NGX_DECLINED;
     }
 
@@ -138,6 +134,26 @@ ngx_http_llm_policy_usable(void *data, ngx_uint_t i, ngx_msec_t *until)
     }
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_llm_policy_skips(ngx_http_llm_choice_t *choice, ngx_uint_t i)
+{
+    ngx_http_llm_ask_t  *ask;
+
+    ask = choice->ask;
+
+    if (ask->skip && (ask->skip[i / 8] & (1 << i % 8))) {
+        return 1;
+    }
+
+    if (ask->group && !ngx_http_llm_policy_member(choice, i, ask->group)) {
+        return 1;
+    }
+
+    return ask->shunned
+           && ask->shunned == ngx_http_llm_policy_group(choice, i);
 }
 
 

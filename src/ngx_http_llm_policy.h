@@ -17,9 +17,6 @@
 #include "ngx_http_llm_pool.h"
 
 
-#define ngx_http_llm_policy_skips(ask, i)                                     \
-    ((ask)->skip && ((ask)->skip[(i) / 8] & (1 << (i) % 8)))
-
 /* who knows what is left */
 
 #define ngx_http_llm_policy_foresees(pool)                                    \
@@ -35,6 +32,11 @@ void ngx_http_llm_policy_lane_ask(ngx_http_llm_lane_ask_t *ask);
 
 ngx_int_t ngx_http_llm_policy_usable(void *data, ngx_uint_t i,
     ngx_msec_t *until);
+
+/* whether the request can do nothing with the key, in whatever state it is */
+
+ngx_uint_t ngx_http_llm_policy_skips(ngx_http_llm_choice_t *choice,
+    ngx_uint_t i);
 
 /* whether the key, its group, or the model at it is out, and for how long */
 

@@ -103,6 +103,7 @@ typedef struct {
     uint64_t                 tokens;    /* that it will be counted as */
     uint64_t                 affinity;  /* hash of what it belongs to */
     uint64_t                 group;     /* no key of another one will do */
+    uint64_t                 shunned;   /* no key of this group will do */
     ngx_uint_t               patient;   /* see below */
 } ngx_http_llm_ask_t;
 

@@ -84,6 +84,11 @@ ngx_http_llm_try_reserve(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
             }
         }
 
+        if (try->elsewhere) {
+            ctx->target = ctx->ntargets;
+            break;
+        }
+
         ngx_http_llm_try_leave(ctx);
 
         if (ngx_http_llm_try_enter(r, ctx) != NGX_OK) {
@@ -392,6 +397,14 @@ ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
         try->ill++;
     }
 
+    if (judgement->verdict == NGX_HTTP_LLM_ELSEWHERE) {
+        try->elsewhere = 1;
+
+        if (judgement->scope == NGX_HTTP_LLM_SCOPE_GROUP) {
+            try->ask.shunned = lease->group;
+        }
+    }
+
     /* never the same key twice; without memory there is no other try at all */
 
     if (judgement->verdict != NGX_HTTP_LLM_OK
@@ -446,6 +459,7 @@ ngx_http_llm_try_rewind(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     ctx->try->ill = 0;
     ctx->try->unreached = 0;
     ctx->try->exhausted = 0;
+    ctx->try->elsewhere = 0;
 
     return ngx_http_llm_try_enter(r, ctx);
 }

@@ -41,6 +41,8 @@ typedef struct ngx_http_llm_try_s {
     unsigned                   foreign:1;    /* this target's keys are */
     unsigned                   reserved:1;
     unsigned                   exhausted:1;  /* a successor was not found */
+    unsigned                   elsewhere:1;  /* for one other key, not for
+                                                another target */
 } ngx_http_llm_try_t;
 
 

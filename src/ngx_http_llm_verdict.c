@@ -159,9 +159,9 @@ static ngx_http_llm_verdict_row_t  ngx_http_llm_verdicts[] = {
     { "openai", 400, "billing_hard_limit_reached", NULL,
       ngx_http_llm_then(FINISHED, GROUP, NONE, ANY), "billing_hard_limit" },
     { "openai", 403, "model_not_found", NULL,
-      ngx_http_llm_then(ELSEWHERE, KEY, NONE, ANY), "model_not_found" },
+      ngx_http_llm_then(ELSEWHERE, GROUP, NONE, ANY), "model_not_found" },
     { "openai custom", 404, "model_not_found", NULL,
-      ngx_http_llm_then(ELSEWHERE, KEY, NONE, ANY), "model_not_found" },
+      ngx_http_llm_then(ELSEWHERE, GROUP, NONE, ANY), "model_not_found" },
     { "openai", 409, NULL, NULL,
       ngx_http_llm_then(ILL, KEY, NONE, ANY), "conflict" },
 

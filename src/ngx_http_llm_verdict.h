@@ -26,8 +26,9 @@ typedef enum {
     NGX_HTTP_LLM_WAIT,        /* this key, for a while */
     NGX_HTTP_LLM_FINISHED,    /* this key, until somebody does something */
     NGX_HTTP_LLM_ILL,         /* the upstream, whatever the key */
-    NGX_HTTP_LLM_ELSEWHERE    /* this key is not for this: one other is tried,
-                                 and nothing is held against it */
+    NGX_HTTP_LLM_ELSEWHERE    /* this key, or its group, is not for this: one
+                                 other of the upstream is tried, and nothing
+                                 is held against it */
 } ngx_http_llm_verdict_e;
 
 
@@ -55,8 +56,8 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                      verdict;
-    ngx_uint_t                      scope;          /* of WAIT and FINISHED, and
-                                                       of what is told */
+    ngx_uint_t                      scope;          /* of what is not OK or ILL,
+                                                       and of what is told */
     ngx_msec_t                      wait;           /* as told, 0 if nobody
                                                        knows how long */
     const char                     *reason;         /* a word for the log */

@@ -42,6 +42,8 @@ static void ngx_http_llm_zone_refused(ngx_http_llm_choice_t *choice,
     ngx_http_llm_change_t *change);
 static void ngx_http_llm_zone_alike(ngx_http_llm_choice_t *choice,
     ngx_http_llm_lease_t *lease, ngx_http_llm_change_t *change);
+static ngx_uint_t ngx_http_llm_zone_afresh(ngx_http_llm_node_t *node,
+    ngx_msec_t now);
 static void ngx_http_llm_zone_told(ngx_http_llm_choice_t *choice,
     ngx_http_llm_lease_t *lease, ngx_http_llm_judgement_t *judgement);
 
@@ -573,7 +575,7 @@ ngx_http_llm_zone_refused(ngx_http_llm_choice_t *choice,
 }
 
 
-/* all keys that worked until now: it is not them that have changed */
+/* all keys that worked until now: it is not they that have changed */
 
 static void
 ngx_http_llm_zone_alike(ngx_http_llm_choice_t *choice,
@@ -595,15 +597,11 @@ ngx_http_llm_zone_alike(ngx_http_llm_choice_t *choice,
             continue;
         }
 
-        if (!node->worked
-            || node->state != NGX_HTTP_LLM_KEY_FINISHED
-            || ngx_http_llm_node_passed(now, node->since
-                                             + NGX_HTTP_LLM_ZONE_ALIKE_TIME))
-        {
+        if (node->state != NGX_HTTP_LLM_KEY_FINISHED) {
             return;
         }
 
-        n++;
+        n += ngx_http_llm_zone_afresh(node, now);
     }
 
     if (n < NGX_HTTP_LLM_ZONE_ALIKE) {
@@ -613,7 +611,7 @@ ngx_http_llm_zone_alike(ngx_http_llm_choice_t *choice,
     for (i = 0; i < choice->pool->nkeys; i++) {
         node = choice->sh->nodes[i];
 
-        if (!keys[i].down) {
+        if (!keys[i].down && ngx_http_llm_zone_afresh(node, now)) {
             ngx_http_llm_node_restore(node);
             ngx_http_llm_zone_update_all(choice, i);
         }
@@ -625,6 +623,17 @@ ngx_http_llm_zone_alike(ngx_http_llm_choice_t *choice,
     change->out = 0;
     change->alike = 1;
     change->upstream = 1;
+}
+
+
+/* what was refused before, or always, tells nothing about the others */
+
+static ngx_uint_t
+ngx_http_llm_zone_afresh(ngx_http_llm_node_t *node, ngx_msec_t now)
+{
+    return node->worked
+           && !ngx_http_llm_node_passed(now, node->since
+                                             + NGX_HTTP_LLM_ZONE_ALIKE_TIME);
 }
 
 
@@ -688,10 +697,7 @@ ngx_http_llm_zone_explain(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask,
             continue;
         }
 
-        if (ngx_http_llm_policy_skips(ask, i)
-            || (ask->group
-                && !ngx_http_llm_policy_member(&choice, i, ask->group)))
-        {
+        if (ngx_http_llm_policy_skips(&choice, i)) {
             busy->skipped++;
             continue;
         }

@@ -31,7 +31,7 @@ my $t = LLMTest->new()->balancer(main => 'worker_processes 2;', http => <<'EOF',
     }
 
 EOF
-	more => 'add_header X-Worker $pid always;');
+	more => 'add_header X-Worker $pid always;', spread => 1);
 
 # the key in a file is at its limit
 

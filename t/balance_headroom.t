@@ -34,8 +34,15 @@ my $t = LLMTest->new()->balancer(main => 'worker_processes 2;', http => <<'EOF',
         llm_key c-1,c-2,c-3;
     }
 
+    upstream limits {
+        llm_provider custom base=http://127.0.0.1:8082/v1;
+        llm_balance headroom;
+        llm_key l-1 rpm=100;
+        llm_key l-2 rpm=10;
+    }
+
 EOF
-	more => 'add_header X-Worker $pid always;');
+	more => 'add_header X-Worker $pid always;', spread => 1);
 
 # what a key's answers say of its limits is in a file, as limit/left/reset of
 # the requests and of the tokens
@@ -49,7 +56,7 @@ my ($openai, $custom) = map { LLMUpstream->start($t, $_, sub {
 	my ($request) = @_;
 
 	my $refusal = LLMUpstream::refuses($request,
-		keys => [qw/sk-1 sk-2 c-1 c-2 c-3/]);
+		keys => [qw/sk-1 sk-2 c-1 c-2 c-3 l-1 l-2/]);
 	return $refusal if $refusal;
 
 	my ($told) = $t->read_file('told') =~ /^$request->{key} (.*)$/m;
@@ -75,15 +82,9 @@ sub used {
 	return join ' ', $up->keys_used();
 }
 
-# each worker gets a share of the connections
-
-my $conf = $t->read_file('nginx.conf');
-$conf =~ s/(listen [^;]*)/$1 reuseport/;
-$t->write_file('nginx.conf', $conf);
-
 my %workers;
 
-$t->clock()->run()->plan(15);
+$t->clock()->run()->plan(16);
 
 ###############################################################################
 
@@ -168,5 +169,11 @@ is(used(6, 'custom/x', $custom), 'c-1 c-2 c-3 c-1 c-2 c-3', 'in turn');
 
 told('c-1' => '-5/NaN/never 9e99/-1/-7', 'c-2' => 'x/y/z', 'c-3' => '0/0/0');
 is(used(6, 'custom/y', $custom), 'c-1 c-2 c-3 c-1 c-2 c-3', 'nonsense');
+
+# what the operator knows
+
+%n = ();
+$n{$_}++ for split / /, used(55, 'limits/x', $custom);
+ok(abs($n{'l-2'} - 5) < 2, 'by their rpm=') or diag(join ' ', %n);
 
 ###############################################################################

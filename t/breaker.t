@@ -20,7 +20,8 @@ use LLMUpstream;
 
 ###############################################################################
 
-my $t = LLMTest->new()->balancer(main => 'worker_processes 2;', http => <<'EOF');
+my $t = LLMTest->new()->balancer(main => 'worker_processes 2;', spread => 1,
+	http => <<'EOF');
 
     upstream openai {
         llm_provider openai base=http://127.0.0.1:8081/v1;
@@ -40,6 +41,18 @@ my $t = LLMTest->new()->balancer(main => 'worker_processes 2;', http => <<'EOF')
     upstream other {
         llm_provider custom base=http://127.0.0.1:8083/v1;
         llm_key m-1,m-2,m-9;
+    }
+
+    upstream four {
+        llm_provider custom base=http://127.0.0.1:8083/v1;
+        llm_key m-1,m-2,m-3,m-9;
+    }
+
+    # nobody listens there
+
+    upstream gone {
+        llm_provider custom base=http://127.0.0.1:8084/v1;
+        llm_key g-1,g-2;
     }
 
     llm_model chain   groq/a openai/b;
@@ -85,7 +98,7 @@ sub at_once {
 
 how($_, 'well') for 1 .. 3;
 
-$t->clock()->run()->plan(48);
+$t->clock()->run()->plan(56);
 
 ###############################################################################
 
@@ -218,12 +231,32 @@ chat('mistral/x') for 1 .. 9;
 $n{$_}++ for $mistral->keys_used();
 is_deeply(\%n, { map { $_ => 3 } qw/m-1 m-2 m-3/ }, 'with all keys');
 
-# with one that never worked they are what they seem to be
+# a key that was refused before is no witness
+
+how(3, 'well');
+chat('four/x') for 1 .. 4;
+is(states('four'), 'usable usable usable finished', 'three of four work');
+how(3, 'closed');
+$r = chat('four/x');
+is(states('four'), 'usable usable usable finished', 'which are not to blame');
+ok($t->logged(qr/all keys of upstream "four" were refused at once/), 'log');
+how(3, 'well');
+
+# two that are refused are what they seem to be
 
 chat('other/x') for 1 .. 4;
 is(states('other'), 'usable usable finished', 'two of three work');
 how(3, 'closed');
 is(chat('other/x')->{status}, 401, 'all are refused');
 is(states('other'), 'finished finished finished', 'each for itself');
+
+# one that cannot be reached
+
+chat('gone/x') for 1 .. 9;
+ok(!$t->logged(qr/upstream "gone" is out/), 'unreachable: not yet');
+is(json(chat('gone/x'))->{error}{type}, 'server_error', 'the tenth');
+ok($t->logged(qr/upstream "gone" is out for 5000ms/), 'out');
+is(states('gone'), 'usable usable', 'by no fault of keys');
+ok(chat('gone/x')->{headers}{'retry-after'}, 'for a while');
 
 ###############################################################################

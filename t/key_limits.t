@@ -20,7 +20,8 @@ use LLMUpstream;
 
 ###############################################################################
 
-my $t = LLMTest->new()->balancer(main => 'worker_processes 2;', http => <<'EOF');
+my $t = LLMTest->new()->balancer(main => 'worker_processes 2;', spread => 1,
+	http => <<'EOF');
 
     upstream openai {
         llm_provider openai base=http://127.0.0.1:8081/v1;

@@ -20,7 +20,8 @@ use LLMUpstream;
 
 ###############################################################################
 
-my $t = LLMTest->new()->balancer(main => 'worker_processes 2;', http => <<'EOF');
+my $t = LLMTest->new()->balancer(main => 'worker_processes 2;', spread => 1,
+	http => <<'EOF');
 
     upstream openai {
         llm_provider openai base=http://127.0.0.1:8081/v1;
@@ -83,7 +84,7 @@ is(used($openai, 4, 'gpt-4.1'), 'sk-1 sk-2', 'it is for another one');
 
 is(used($openai, 4, 'small'), 'sk-2', 'the same model by another name');
 
-ok($t->logged(qr/model of key "openai-1" of upstream "openai" is out for 30000ms/),
+ok($t->logged(qr/model of key "openai-1" of upstream "openai" is out for 30/),
 	'log');
 
 # both keys, but not for all models

@@ -240,7 +240,8 @@ sub write_file_expand {
 
 # a configuration with one server of ours: http and server are what it has
 # besides, location what the location has instead of the shipped lines, instead
-# what stands in the place of some of these
+# what stands in the place of some of these; with spread each worker gets a
+# share of the connections
 
 sub balancer {
 	my ($self, %o) = @_;
@@ -251,6 +252,10 @@ sub balancer {
 	my $location = $o{location}
 		// "%%LLM_PROXY%%\nproxy_pass https://\$llm_upstream;";
 	my $more = $o{more} // '';
+
+	# otherwise one worker may get all connections of a test that has few
+
+	my $listen = $o{spread} && !$ENV{TEST_NGINX_VALGRIND} ? ' reuseport' : '';
 
 	$location =~ s/%%LLM_PROXY%%/$self->llm_proxy($o{instead})/e
 		if $o{instead};
@@ -270,7 +275,7 @@ http {
 $http
 
     server {
-        listen 127.0.0.1:8080;
+        listen 127.0.0.1:8080$listen;
         server_name localhost;
 
 $server

@@ -51,8 +51,9 @@ typedef struct {
 
 #define OK         NGX_HTTP_LLM_OK, 0, 0
 #define ILL        NGX_HTTP_LLM_ILL, 0, 0
-#define ELSEWHERE  NGX_HTTP_LLM_ELSEWHERE, 0, 0
 
+#define ELSEWHERE(scope)                                                      \
+    NGX_HTTP_LLM_ELSEWHERE, NGX_HTTP_LLM_SCOPE_##scope, 0
 #define FINISHED(scope)                                                       \
     NGX_HTTP_LLM_FINISHED, NGX_HTTP_LLM_SCOPE_##scope, 0
 #define WAIT(scope, wait)                                                     \
@@ -181,9 +182,9 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
     { "openai", 401, "", SAYS("Your IP is not authorized to use this API"),
       FINISHED(GROUP) },
     { "openai", 401, "", SAYS("You have insufficient permissions for this "
-      "operation. Missing scopes: model.request"), ELSEWHERE },
-    { "openai", 404, "", CODE("model_not_found"), ELSEWHERE },
-    { "openai", 403, "", CODE("model_not_found"), ELSEWHERE },
+      "operation. Missing scopes: model.request"), ELSEWHERE(KEY) },
+    { "openai", 404, "", CODE("model_not_found"), ELSEWHERE(GROUP) },
+    { "openai", 403, "", CODE("model_not_found"), ELSEWHERE(GROUP) },
     { "openai", 403, "", CODE("unsupported_country_region_territory"), OK },
     { "openai", 400, "", CODE("context_length_exceeded"), OK },
     { "openai", 400, "", CODE("insufficient_quota"), OK },
@@ -495,7 +496,7 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
 
     { "custom", 403, "", TYPE("authentication_error"), FINISHED(KEY) },
     { "custom", 403, "", TYPE("billing_error"), FINISHED(GROUP) },
-    { "custom", 404, "", CODE("model_not_found"), ELSEWHERE },
+    { "custom", 404, "", CODE("model_not_found"), ELSEWHERE(GROUP) },
 
     { NULL, 0, NULL, NULL, OK }
 };
