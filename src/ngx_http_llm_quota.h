@@ -30,9 +30,9 @@ typedef struct {
     uint64_t                 mark;       /* had been sent before it */
     ngx_msec_t               at;         /* the moment */
     ngx_msec_t               full;       /* when all of it is there again */
-    ngx_msec_t               window;     /* the time it takes from nothing */
-    ngx_uint_t               fixed;      /* all of it comes back at once */
-    ngx_uint_t               guessed;    /* nobody told */
+    uint32_t                 window;     /* ms that it takes from nothing */
+    unsigned                 fixed:1;    /* all of it comes back at once */
+    unsigned                 guessed:1;  /* nobody told */
 } ngx_http_llm_quota_limit_t;
 
 

@@ -79,7 +79,7 @@ static void ngx_http_llm_store_collect(ngx_http_llm_zone_t *zone);
 size_t
 ngx_http_llm_store_min_size(void)
 {
-    return 16 * ngx_pagesize;
+    return 32 * ngx_pagesize;
 }
 
 

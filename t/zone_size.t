@@ -53,10 +53,10 @@ like($out, qr/zone size "1k" is too small/, 'message');
 ok(!$ok, 'no size');
 like($out, qr/invalid zone size "x"/, 'message');
 
-($out, $ok) = size('64k', 20);
+($out, $ok) = size('128k', 20);
 ok($ok, 'the smallest one') or diag($out);
 
-($out, $ok) = size('64k', 200);
+($out, $ok) = size('128k', 200);
 ok(!$ok, 'too many keys');
 like($out, qr/llm_zone is too small: it has room for \d+ keys/, 'message');
 
