@@ -52,9 +52,12 @@ ngx_http_llm_node_take(ngx_http_llm_node_t *node, ngx_msec_t now)
 
 
 void
-ngx_http_llm_node_untake(ngx_http_llm_node_t *node, ngx_msec_t now)
+ngx_http_llm_node_untake(ngx_http_llm_node_t *node, ngx_msec_t begun,
+    ngx_msec_t now)
 {
-    if (node->state == NGX_HTTP_LLM_KEY_FINISHED) {
+    if (node->state == NGX_HTTP_LLM_KEY_FINISHED
+        && ngx_http_llm_node_passed(begun, node->since))
+    {
         node->until = now;
     }
 }

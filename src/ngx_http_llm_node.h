@@ -84,9 +84,10 @@ typedef struct {
 
 void ngx_http_llm_node_take(ngx_http_llm_node_t *node, ngx_msec_t now);
 
-/* the try was not made */
+/* the try that began then was not made */
 
-void ngx_http_llm_node_untake(ngx_http_llm_node_t *node, ngx_msec_t now);
+void ngx_http_llm_node_untake(ngx_http_llm_node_t *node, ngx_msec_t begun,
+    ngx_msec_t now);
 
 /*
  * A try that began at the time of "begun" was refused: it is out for wait, or

@@ -386,10 +386,14 @@ ngx_http_llm_zone_release(ngx_http_llm_lease_t *lease, ngx_uint_t unused,
     if (unused) {
         node->tries--;
 
-        ngx_http_llm_node_untake(psh->upstream, choice.now.msec);
-        ngx_http_llm_node_untake(node, choice.now.msec);
-        ngx_http_llm_node_untake(group, choice.now.msec);
-        ngx_http_llm_node_untake(cell, choice.now.msec);
+        ngx_http_llm_node_untake(psh->upstream, lease->mark.at,
+                                 choice.now.msec);
+        ngx_http_llm_node_untake(node, lease->mark.at,
+                                 choice.now.msec);
+        ngx_http_llm_node_untake(group, lease->mark.at,
+                                 choice.now.msec);
+        ngx_http_llm_node_untake(cell, lease->mark.at,
+                                 choice.now.msec);
 
         ngx_http_llm_quota_refund(&cell->quota, lease->tokens);
 

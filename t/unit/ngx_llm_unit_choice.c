@@ -1146,7 +1146,7 @@ node_finished(void)
                     && !ngx_http_llm_node_out(&node, now + 30000),
                     "node: one try, for 30 s");
 
-    ngx_http_llm_node_untake(&node, now);
+    ngx_http_llm_node_untake(&node, now, now);
     ngx_llm_unit_ok(!ngx_http_llm_node_out(&node, now), "node: not made");
 
     back = ngx_http_llm_node_serve(&node, node.since - 1);
