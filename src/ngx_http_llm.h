@@ -150,6 +150,7 @@ typedef struct {
     struct ngx_http_llm_waiter_s     *waiter;
     struct ngx_http_llm_peer_s       *peer;
     struct ngx_http_llm_judge_s      *judge;
+    struct ngx_http_llm_hold_s       *hold;
     struct ngx_http_llm_response_s   *response;
     ngx_buf_t                        *answer;      /* of our own */
 
@@ -171,6 +172,7 @@ typedef struct {
 
 
 typedef struct ngx_http_llm_judge_s  ngx_http_llm_judge_t;
+typedef struct ngx_http_llm_hold_s   ngx_http_llm_hold_t;
 typedef struct ngx_http_llm_peer_s   ngx_http_llm_peer_t;
 typedef struct ngx_http_llm_waiter_s  ngx_http_llm_waiter_t;
 

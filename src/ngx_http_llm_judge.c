@@ -7,8 +7,9 @@
 #include "ngx_http_llm_judge.h"
 #include "ngx_http_llm_error.h"
 #include "ngx_http_llm_headers.h"
-#include "ngx_http_llm_response.h"
+#include "ngx_http_llm_hold.h"
 #include "ngx_http_llm_queue.h"
+#include "ngx_http_llm_response.h"
 #include "ngx_http_llm_try.h"
 
 
@@ -25,9 +26,6 @@ struct ngx_http_llm_judge_s {
     ngx_int_t                 (*process_header)(ngx_http_request_t *r);
     ngx_int_t                 (*reinit_request)(ngx_http_request_t *r);
 
-    ngx_event_t                 timer;         /* of what is waited for */
-    ngx_recv_pt                 recv;          /* of the connection */
-
     /* of the try that runs */
     ngx_uint_t                  http_version;  /* of the client */
     ngx_uint_t                  status;        /* as the provider sent it */
@@ -37,8 +35,6 @@ struct ngx_http_llm_judge_s {
     unsigned                    running:1;     /* not settled yet */
     unsigned                    reported:1;    /* but what its head says */
     unsigned                    head:1;        /* all headers are there */
-    unsigned                    held:1;        /* more is waited for */
-    unsigned                    late:1;        /* but not any longer */
     unsigned                    whole:1;       /* the body, too */
 
     /* after its last verdict */
@@ -58,26 +54,18 @@ static ngx_int_t ngx_http_llm_judge_go_on(ngx_http_request_t *r,
 static void ngx_http_llm_judge_facts(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_judge_error(ngx_http_request_t *r,
-    ngx_http_llm_judge_t *judge);
+    ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_judge_result(ngx_http_request_t *r,
-    ngx_http_llm_judge_t *judge);
+    ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_judge_event(ngx_http_request_t *r,
-    ngx_http_llm_judge_t *judge);
+    ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_judge_complain(ngx_http_request_t *r,
     ngx_http_llm_judge_t *judge, ngx_str_t *text, ngx_uint_t error);
 static ngx_uint_t ngx_http_llm_judge_readable(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_llm_judge_http1(ngx_http_request_t *r);
-static ngx_int_t ngx_http_llm_judge_hold(ngx_http_request_t *r,
-    ngx_http_llm_judge_t *judge);
-static void ngx_http_llm_judge_late(ngx_event_t *ev);
-static ssize_t ngx_http_llm_judge_recv(ngx_connection_t *c, u_char *buf,
-    size_t size);
 static ngx_int_t ngx_http_llm_judge_wait(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static void ngx_http_llm_judge_waited(ngx_http_request_t *r, ngx_int_t rc);
-static ssize_t ngx_http_llm_judge_deaf(ngx_connection_t *c, u_char *buf,
-    size_t size);
-static void ngx_http_llm_judge_cleanup(void *data);
 static ngx_int_t ngx_http_llm_judge_read(ngx_http_request_t *r,
     ngx_http_llm_judge_t *judge);
 static void ngx_http_llm_judge_append(ngx_http_llm_judge_t *judge,
@@ -96,7 +84,6 @@ static uint64_t ngx_http_llm_judge_now(void);
 ngx_int_t
 ngx_http_llm_judge_install(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
-    ngx_pool_cleanup_t    *cln;
     ngx_http_upstream_t   *u;
     ngx_http_llm_judge_t  *judge;
 
@@ -105,17 +92,10 @@ ngx_http_llm_judge_install(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    cln = ngx_pool_cleanup_add(r->pool, 0);
-    if (cln == NULL) {
+    ctx->hold = ngx_http_llm_hold_create(r);
+    if (ctx->hold == NULL) {
         return NGX_ERROR;
     }
-
-    cln->handler = ngx_http_llm_judge_cleanup;
-    cln->data = judge;
-
-    judge->timer.handler = ngx_http_llm_judge_late;
-    judge->timer.data = r;
-    judge->timer.log = r->connection->log;
 
     u = r->upstream;
 
@@ -145,12 +125,12 @@ ngx_http_llm_judge_start(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     judge->http_version = r->http_version;
     judge->status = 0;
     judge->body.len = 0;
+    ngx_http_llm_hold_start(ctx->hold);
+
     judge->running = 1;
     judge->waited = 0;
     judge->reported = 0;
     judge->head = 0;
-    judge->held = 0;
-    judge->late = 0;
     judge->whole = 0;
 }
 
@@ -249,22 +229,20 @@ ngx_http_llm_judge_answer(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     }
 
     if (judge->status >= NGX_HTTP_BAD_REQUEST) {
-        rc = ngx_http_llm_judge_error(r, judge);
+        rc = ngx_http_llm_judge_error(r, ctx);
 
     } else if (ngx_http_llm_judge_is(r, "text/event-stream")) {
-        rc = ngx_http_llm_judge_event(r, judge);
+        rc = ngx_http_llm_judge_event(r, ctx);
 
     } else {
-        rc = ngx_http_llm_judge_result(r, judge);
+        rc = ngx_http_llm_judge_result(r, ctx);
     }
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    if (judge->timer.timer_set) {
-        ngx_del_timer(&judge->timer);
-    }
+    ngx_http_llm_hold_stop(ctx->hold);
 
     ngx_http_llm_verdict(&judge->facts, ngx_http_llm_judge_now(), &judgement);
 
@@ -333,9 +311,7 @@ ngx_http_llm_judge_answer(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 static ngx_int_t
 ngx_http_llm_judge_wait(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
-    ngx_int_t              rc;
-    ngx_connection_t      *c;
-    ngx_http_llm_judge_t  *judge;
+    ngx_int_t  rc;
 
     rc = ngx_http_llm_queue_wait(r, ctx, ngx_http_llm_judge_waited);
 
@@ -343,16 +319,9 @@ ngx_http_llm_judge_wait(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    judge = ctx->judge;
-    c = r->upstream->peer.connection;
+    ctx->judge->waiting = 1;
 
-    judge->waiting = 1;
-    judge->recv = c->recv;
-    c->recv = ngx_http_llm_judge_deaf;
-
-    if (c->read->timer_set) {
-        ngx_del_timer(c->read);
-    }
+    ngx_http_llm_hold_deafen(r, ctx->hold);
 
     return NGX_AGAIN;
 }
@@ -361,29 +330,14 @@ ngx_http_llm_judge_wait(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 static void
 ngx_http_llm_judge_waited(ngx_http_request_t *r, ngx_int_t rc)
 {
-    ngx_http_llm_ctx_t    *ctx;
-    ngx_http_llm_judge_t  *judge;
+    ngx_http_llm_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
-    judge = ctx->judge;
 
-    judge->waiting = 0;
-    judge->waited = 1;
+    ctx->judge->waiting = 0;
+    ctx->judge->waited = 1;
 
-    r->upstream->peer.connection->recv = judge->recv;
-
-    ngx_http_llm_judge_late(&judge->timer);
-}
-
-
-/* nginx must not notice that the connection ends in the meantime */
-
-static ssize_t
-ngx_http_llm_judge_deaf(ngx_connection_t *c, u_char *buf, size_t size)
-{
-    c->read->ready = 1;
-
-    return NGX_AGAIN;
+    ngx_http_llm_hold_wake(r, ctx->hold);
 }
 
 
@@ -464,9 +418,12 @@ ngx_http_llm_judge_facts(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
  */
 
 static ngx_int_t
-ngx_http_llm_judge_error(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
+ngx_http_llm_judge_error(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
-    ngx_http_upstream_t  *u;
+    ngx_http_upstream_t   *u;
+    ngx_http_llm_judge_t  *judge;
+
+    judge = ctx->judge;
 
     u = r->upstream;
 
@@ -487,7 +444,8 @@ ngx_http_llm_judge_error(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
 
     if (!judge->whole
         && (u->headers_in.chunked || u->headers_in.content_length_n > 0)
-        && ngx_http_llm_judge_hold(r, judge) == NGX_AGAIN)
+        && ngx_http_llm_hold(r, ctx->hold,
+                              NGX_HTTP_LLM_JUDGE_WAIT) == NGX_AGAIN)
     {
         return NGX_AGAIN;
     }
@@ -502,10 +460,13 @@ ngx_http_llm_judge_error(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
 /* MiniMax says in a small document of status 200 what was wrong */
 
 static ngx_int_t
-ngx_http_llm_judge_result(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
+ngx_http_llm_judge_result(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
-    ngx_str_t             name;
-    ngx_http_upstream_t  *u;
+    ngx_str_t              name;
+    ngx_http_upstream_t   *u;
+    ngx_http_llm_judge_t  *judge;
+
+    judge = ctx->judge;
 
     u = r->upstream;
 
@@ -529,7 +490,8 @@ ngx_http_llm_judge_result(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
             return NGX_OK;
         }
 
-        return ngx_http_llm_judge_hold(r, judge);
+        return ngx_http_llm_hold(r, ctx->hold,
+                              NGX_HTTP_LLM_JUDGE_WAIT);
     }
 
     return ngx_http_llm_judge_complain(r, judge, &judge->body, 0);
@@ -539,12 +501,14 @@ ngx_http_llm_judge_result(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
 /* the first event of a stream may be an error */
 
 static ngx_int_t
-ngx_http_llm_judge_event(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
+ngx_http_llm_judge_event(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
-    ngx_int_t          rc;
-    ngx_str_t          data;
-    ngx_uint_t         named;
-    ngx_connection_t  *c;
+    ngx_int_t              rc;
+    ngx_str_t              data;
+    ngx_uint_t             named;
+    ngx_http_llm_judge_t  *judge;
+
+    judge = ctx->judge;
 
     if (!ngx_http_llm_judge_readable(r)) {
         return NGX_OK;
@@ -570,13 +534,7 @@ ngx_http_llm_judge_event(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
 
     /* rc == NGX_AGAIN: it takes as long as an answer may take */
 
-    if (!judge->held) {
-        c = r->upstream->peer.connection;
-
-        ngx_add_timer(c->read, r->upstream->conf->read_timeout);
-
-        judge->held = 1;
-    }
+    ngx_http_llm_hold_event(r, ctx->hold);
 
     return NGX_AGAIN;
 }
@@ -661,103 +619,6 @@ ngx_http_llm_judge_http1(ngx_http_request_t *r)
 #endif
 
     return u->buffer.pos - p >= 5 && ngx_strncmp(p, "HTTP/", 5) == 0;
-}
-
-
-/* NGX_OK: it was held for long enough, or there is no room for more */
-
-static ngx_int_t
-ngx_http_llm_judge_hold(ngx_http_request_t *r, ngx_http_llm_judge_t *judge)
-{
-    ngx_connection_t     *c;
-    ngx_http_upstream_t  *u;
-
-    u = r->upstream;
-
-    if (judge->late || u->buffer.last == u->buffer.end) {
-        return NGX_OK;
-    }
-
-    if (!judge->held) {
-
-        /* what nginx does when its own timer ends would lose the answer */
-
-        c = u->peer.connection;
-
-        if (c->read->timer_set) {
-            ngx_del_timer(c->read);
-        }
-
-        ngx_add_timer(&judge->timer, ngx_min(u->conf->read_timeout,
-                                             NGX_HTTP_LLM_JUDGE_WAIT));
-
-        judge->held = 1;
-    }
-
-    return NGX_AGAIN;
-}
-
-
-/* nginx looks at an answer when bytes come: so it gets the last one again */
-
-static void
-ngx_http_llm_judge_late(ngx_event_t *ev)
-{
-    ngx_connection_t      *c, *pc;
-    ngx_http_request_t    *r;
-    ngx_http_upstream_t   *u;
-    ngx_http_llm_ctx_t    *ctx;
-    ngx_http_llm_judge_t  *judge;
-
-    r = ev->data;
-    c = r->connection;
-    u = r->upstream;
-    pc = u->peer.connection;
-
-    ngx_http_set_log_request(c->log, r);
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
-    judge = ctx->judge;
-
-    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, c->log, 0,
-                   "llm judges by what there is");
-
-    judge->late = 1;
-    judge->recv = pc->recv;
-    pc->recv = ngx_http_llm_judge_recv;
-
-    u->buffer.last--;
-    u->state->bytes_received--;
-
-    u->read_event_handler(r, u);
-
-    ngx_http_run_posted_requests(c);
-}
-
-
-static ssize_t
-ngx_http_llm_judge_recv(ngx_connection_t *c, u_char *buf, size_t size)
-{
-    ngx_http_llm_ctx_t  *ctx;
-    ngx_http_request_t  *r;
-
-    r = c->data;
-    ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
-
-    c->recv = ctx->judge->recv;
-
-    return 1;
-}
-
-
-static void
-ngx_http_llm_judge_cleanup(void *data)
-{
-    ngx_http_llm_judge_t *judge = data;
-
-    if (judge->timer.timer_set) {
-        ngx_del_timer(&judge->timer);
-    }
 }
 
 
@@ -1002,7 +863,7 @@ ngx_http_llm_judge_end(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
     judge->running = 0;
 
-    ngx_http_llm_judge_cleanup(judge);
+    ngx_http_llm_hold_stop(ctx->hold);
 
     if (!(state & NGX_PEER_FAILED)) {
 
