@@ -248,6 +248,8 @@ typedef struct {
     ngx_http_llm_node_t         *nodes;          /* [0] is not used */
     ngx_http_llm_state_sh_t      state;
     ngx_http_llm_ids_t          *ids;            /* of what groups keep */
+    ngx_http_llm_ids_t          *homes;          /* of conversations that have
+                                                    moved */
 } ngx_http_llm_zone_sh_t;
 
 

@@ -245,10 +245,8 @@ ngx_http_llm_queue_tick(ngx_event_t *ev)
 
             /* who waited for its home takes another key in the end */
 
-            rc = ngx_http_llm_waits_for_home(&waiter->ctx->try->ask)
-                 ? ngx_http_llm_try_again(waiter->request, waiter->ctx,
-                                          NGX_HTTP_LLM_PATIENT)
-                 : NGX_BUSY;
+            rc = ngx_http_llm_try_again(waiter->request, waiter->ctx,
+                                        NGX_HTTP_LLM_PATIENT);
 
         } else if (ngx_http_llm_queue_asked(waiter, refused, n)) {
             continue;

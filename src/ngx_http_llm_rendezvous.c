@@ -157,6 +157,30 @@ ngx_http_llm_rendezvous_weigh(ngx_http_llm_rendezvous_t *rendezvous,
 
 
 ngx_int_t
+ngx_http_llm_rendezvous_named(ngx_http_llm_rendezvous_t *rendezvous,
+    uint64_t name, ngx_uint_t (*usable)(void *data, ngx_uint_t i), void *data)
+{
+    ngx_uint_t                 n, leaf, last;
+    ngx_http_llm_peer_name_t  *names;
+
+    names = rendezvous->names;
+
+    leaf = ngx_http_llm_rendezvous_leaf_of(rendezvous, name);
+    last = rendezvous->leaves[leaf + 1];
+
+    for (n = rendezvous->leaves[leaf]; n < last; n++) {
+        if (names[n].name == name
+            && names[n].weight && usable(data, names[n].i))
+        {
+            return names[n].i;
+        }
+    }
+
+    return NGX_BUSY;
+}
+
+
+ngx_int_t
 ngx_http_llm_rendezvous_choose(ngx_http_llm_rendezvous_t *rendezvous,
     uint64_t hash, ngx_uint_t (*usable)(void *data, ngx_uint_t i), void *data)
 {

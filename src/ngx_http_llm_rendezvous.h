@@ -52,6 +52,12 @@ void ngx_http_llm_rendezvous_build(ngx_http_llm_rendezvous_t *rendezvous);
 void ngx_http_llm_rendezvous_weigh(ngx_http_llm_rendezvous_t *rendezvous,
     ngx_uint_t i, uint32_t weight);
 
+/* the usable one of a name, or NGX_BUSY */
+
+ngx_int_t ngx_http_llm_rendezvous_named(
+    ngx_http_llm_rendezvous_t *rendezvous, uint64_t name,
+    ngx_uint_t (*usable)(void *data, ngx_uint_t i), void *data);
+
 /*
  * The number of the first usable one in the order that the hash gives them, as
  * far as eight places; those of one name stand for each other.  NGX_BUSY when

@@ -18,9 +18,10 @@
 
 #define NGX_HTTP_LLM_STORE_PER_NODE  1024
 
-/* the share of the zone that is for ids: one of so many parts */
+/* the share of the zone that is for ids and conversations: 1/16 and 1/32 */
 
 #define NGX_HTTP_LLM_STORE_IDS       16
+#define NGX_HTTP_LLM_STORE_HOMES     32
 
 /* models that have a line of their own, in one pool */
 
@@ -44,6 +45,8 @@ static ngx_int_t ngx_http_llm_store_init(ngx_shm_zone_t *shm_zone, void *data);
 static ngx_int_t ngx_http_llm_store_init_sh(ngx_http_llm_zone_t *zone);
 static void ngx_http_llm_store_inherit(ngx_http_llm_zone_t *zone,
     ngx_shm_zone_t *shm_zone);
+static ngx_http_llm_ids_t *ngx_http_llm_store_map(ngx_http_llm_zone_t *zone,
+    ngx_uint_t share);
 static void ngx_http_llm_store_restore(ngx_http_llm_zone_t *zone);
 static void ngx_http_llm_store_keep(ngx_http_llm_zone_t *zone,
     ngx_uint_t last);
@@ -216,7 +219,6 @@ static ngx_int_t
 ngx_http_llm_store_init_sh(ngx_http_llm_zone_t *zone)
 {
     size_t                   len;
-    ngx_uint_t               n;
     ngx_slab_pool_t         *shpool;
     ngx_http_llm_zone_sh_t  *sh;
 
@@ -241,19 +243,12 @@ ngx_http_llm_store_init_sh(ngx_http_llm_zone_t *zone)
         return NGX_ERROR;
     }
 
-    /* whole pages */
+    sh->ids = ngx_http_llm_store_map(zone, NGX_HTTP_LLM_STORE_IDS);
+    sh->homes = ngx_http_llm_store_map(zone, NGX_HTTP_LLM_STORE_HOMES);
 
-    len = zone->capacity * NGX_HTTP_LLM_STORE_PER_NODE
-          / NGX_HTTP_LLM_STORE_IDS;
-    n = (len - sizeof(ngx_http_llm_ids_t)) / sizeof(ngx_http_llm_ids_entry_t);
-    n -= n % NGX_HTTP_LLM_IDS_WAYS;
-
-    sh->ids = ngx_slab_alloc(shpool, ngx_http_llm_ids_size(n));
-    if (sh->ids == NULL) {
+    if (sh->ids == NULL || sh->homes == NULL) {
         return NGX_ERROR;
     }
-
-    ngx_http_llm_ids_init(sh->ids, n);
 
     ngx_queue_init(&sh->generations);
     ngx_queue_init(&sh->slots);
@@ -273,6 +268,30 @@ ngx_http_llm_store_init_sh(ngx_http_llm_zone_t *zone)
     zone->sh = sh;
 
     return NGX_OK;
+}
+
+
+/* a share of the zone, in whole pages */
+
+static ngx_http_llm_ids_t *
+ngx_http_llm_store_map(ngx_http_llm_zone_t *zone, ngx_uint_t share)
+{
+    size_t               len;
+    ngx_uint_t           n;
+    ngx_http_llm_ids_t  *map;
+
+    len = zone->capacity * NGX_HTTP_LLM_STORE_PER_NODE / share;
+    n = (len - sizeof(ngx_http_llm_ids_t)) / sizeof(ngx_http_llm_ids_entry_t);
+    n -= n % NGX_HTTP_LLM_IDS_WAYS;
+
+    map = ngx_slab_alloc(zone->shpool, ngx_http_llm_ids_size(n));
+    if (map == NULL) {
+        return NULL;
+    }
+
+    ngx_http_llm_ids_init(map, n);
+
+    return map;
 }
 
 
@@ -895,6 +914,7 @@ ngx_http_llm_store_inherit(ngx_http_llm_zone_t *zone, ngx_shm_zone_t *shm_zone)
 
     ngx_shmtx_lock(&shpool->mutex);
     ngx_http_llm_ids_inherit(zone->sh->ids, sh->ids);
+    ngx_http_llm_ids_inherit(zone->sh->homes, sh->homes);
     ngx_shmtx_unlock(&shpool->mutex);
 
     for (i = 1; i <= sh->used; i++) {

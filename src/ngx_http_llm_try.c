@@ -522,7 +522,11 @@ ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     name = &ctx->try->explained->name;
     retry = (busy.retry + 999) / 1000;
 
-    if (busy.cooling || busy.full || busy.limited) {
+    if (busy.cooling || busy.full || busy.limited
+        || (busy.usable && ctx->try->begun == 0))
+    {
+        /* a usable one was lost to somebody else */
+
         status = ngx_http_llm_error(r, ctx, NGX_HTTP_TOO_MANY_REQUESTS,
                                     "rate_limit_error", "rate_limit_exceeded",
                                     "All keys of \"%V\" have reached a rate "

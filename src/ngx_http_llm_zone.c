@@ -180,18 +180,33 @@ static ngx_int_t
 ngx_http_llm_zone_home(ngx_http_llm_choice_t *choice,
     ngx_http_llm_lane_ask_t *lane_ask)
 {
-    ngx_int_t                   i;
+    uint64_t                    group;
+    ngx_int_t                   i, guest;
     ngx_msec_t                  until;
     ngx_http_llm_ask_t         *ask;
+    ngx_http_llm_ids_t         *moved;
     ngx_http_llm_rendezvous_t  *homes;
 
     ask = choice->ask;
     homes = &choice->line->homes;
+    moved = choice->pool->zone->sh->homes;
 
     ask->patient = NGX_HTTP_LLM_HASTY;
 
-    i = ngx_http_llm_rendezvous_choose(homes, ask->affinity,
-                                       ngx_http_llm_zone_fits, choice);
+    group = ngx_http_llm_ids_find(moved, ask->affinity);
+
+    i = group ? ngx_http_llm_rendezvous_named(homes, group,
+                                              ngx_http_llm_zone_fits, choice)
+              : NGX_BUSY;
+
+    if (i == NGX_BUSY) {
+        i = ngx_http_llm_rendezvous_choose(homes, ask->affinity,
+                                           ngx_http_llm_zone_fits, choice);
+
+    } else {
+        ngx_http_llm_ids_learn(moved, ask->affinity, group,
+                               (uint32_t) ngx_time());
+    }
 
     /* what is too small to be cached leaves its room to others */
 
@@ -211,16 +226,26 @@ ngx_http_llm_zone_home(ngx_http_llm_choice_t *choice,
 
     ask->patient = NGX_HTTP_LLM_FAITHFUL;
 
-    i = ngx_http_llm_rendezvous_choose(homes, ask->affinity,
-                                       ngx_http_llm_zone_fits, choice);
+    guest = ngx_http_llm_rendezvous_choose(homes, ask->affinity,
+                                           ngx_http_llm_zone_fits, choice);
 
-    if (i != NGX_BUSY) {
-        ngx_http_llm_lane_take(&choice->line->lane, lane_ask, i);
-        return i;
+    if (guest != NGX_BUSY) {
+        ngx_http_llm_lane_take(&choice->line->lane, lane_ask, guest);
+
+    } else {
+        guest = ngx_http_llm_lane_choose(&choice->line->lane, lane_ask,
+                                         choice->now.msec);
     }
 
-    return ngx_http_llm_lane_choose(&choice->line->lane, lane_ask,
-                                    choice->now.msec);
+    /* who had to go as there was no room stays; whose key was out returns */
+
+    if (i != NGX_BUSY && guest != NGX_BUSY) {
+        ngx_http_llm_ids_learn(moved, ask->affinity,
+                               ngx_http_llm_policy_group(choice, guest),
+                               (uint32_t) ngx_time());
+    }
+
+    return guest;
 }
 
 

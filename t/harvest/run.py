@@ -490,7 +490,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 
     parser.add_argument("--quick", action="store_true",
-                        help="10 s a scenario instead of 60")
+                        help="10 s a scenario instead of 120")
     parser.add_argument("--policy", choices=POLICIES + (BLIND,),
                         action="append")
     parser.add_argument("--mode", choices=("headers", "silent"),
@@ -506,7 +506,7 @@ def arguments():
 
     options = parser.parse_args()
 
-    options.seconds = options.seconds or (10 if options.quick else 60)
+    options.seconds = options.seconds or (10 if options.quick else 120)
     options.policy = options.policy or POLICIES + (BLIND,)
     options.mode = options.mode or ("headers", "silent")
     options.load = options.load or (90, 130)
