@@ -523,7 +523,7 @@ ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     retry = (busy.retry + 999) / 1000;
 
     if (busy.cooling || busy.full || busy.limited
-        || (busy.usable && ctx->try->begun == 0))
+        || (busy.usable && !busy.open && ctx->try->begun == 0))
     {
         /* a usable one was lost to somebody else */
 
