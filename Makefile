@@ -14,7 +14,8 @@ SOURCES = config ngx_http_llm_balancer_module.c \
 	$(wildcard src/*.c) $(wildcard src/*.h)
 
 
-.PHONY: all build run test unit sdk harvest clean packages test-packages
+.PHONY: all build run test unit sdk clients harvest clean packages \
+	test-packages
 
 all: build
 
@@ -98,6 +99,35 @@ $(OBJS)/sdk/.node: t/sdk/package.json $(wildcard t/sdk/*.mjs)
 
 
 sdk: $(OBJS)/sdk/.python $(OBJS)/sdk/.node
+
+
+# more of them, against providers that refuse what the real ones refuse:
+# CLIENTS="litellm" runs some
+
+$(OBJS)/clients/.python: t/clients/requirements.txt \
+		t/clients/requirements-1.77.7.txt
+	@echo "installing more clients of PyPI"
+	@mkdir -p $(OBJS)/clients
+	@python3 -m venv $(OBJS)/clients/venv
+	@$(OBJS)/clients/venv/bin/pip install -q -r t/clients/requirements.txt
+	@python3 -m venv $(OBJS)/clients/venv-1.77.7
+	@$(OBJS)/clients/venv-1.77.7/bin/pip install -q \
+		-r t/clients/requirements-1.77.7.txt
+	@touch $@
+
+
+$(OBJS)/clients/.node: t/clients/package.json
+	@echo "installing more clients of npm"
+	@mkdir -p $(OBJS)/clients
+	@cp t/clients/package.json $(OBJS)/clients
+	@cd $(OBJS)/clients && npm install --silent --no-audit --no-fund \
+		--no-package-lock
+	@touch $@
+
+
+clients: test-packages build $(OBJS)/clients/.python $(OBJS)/clients/.node
+	@cp t/clients/client.mjs $(OBJS)/clients
+	@prove $(PROVE) -It/lib t/clients/
 
 
 run: build

@@ -120,7 +120,8 @@ static const ngx_http_llm_provider_t  ngx_http_llm_catalog[] = {
         .models = "gpt-5 gpt-5-mini gpt-5-nano gpt-4.1 gpt-4.1-mini gpt-4o "
                   "gpt-4o-mini o3 o4-mini text-embedding-3-large "
                   "text-embedding-3-small gpt-4o-transcribe whisper-1 "
-                  "gpt-4o-mini-tts gpt-realtime"
+                  "gpt-4o-mini-tts gpt-realtime",
+        .metadata = NGX_HTTP_LLM_METADATA_STORED
     },
 
     {
@@ -145,6 +146,7 @@ static const ngx_http_llm_provider_t  ngx_http_llm_catalog[] = {
         .models = "gemini-2.5-pro gemini-2.5-flash gemini-2.5-flash-lite "
                   "gemini-2.0-flash gemini-1.5-pro gemini-1.5-flash "
                   "gemini-embedding-001",
+        .metadata = NGX_HTTP_LLM_METADATA_NONE,
         .rooted = 1
     },
 
@@ -210,6 +212,7 @@ static const ngx_http_llm_provider_t  ngx_http_llm_catalog[] = {
             { NGX_HTTP_LLM_OPENAI, ngx_string("/openai/v1"),
               &ngx_http_llm_auth_api_key, ngx_http_llm_roots_openai }
         },
+        .metadata = NGX_HTTP_LLM_METADATA_STORED,
         .rooted = 1
     },
 

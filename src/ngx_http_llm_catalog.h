@@ -28,6 +28,15 @@ typedef enum {
 } ngx_http_llm_shape_e;
 
 
+/* which "metadata" of a request for an answer the provider takes */
+
+typedef enum {
+    NGX_HTTP_LLM_METADATA_ANY = 0,
+    NGX_HTTP_LLM_METADATA_STORED,          /* strings, of what is stored */
+    NGX_HTTP_LLM_METADATA_NONE
+} ngx_http_llm_metadata_rule_e;
+
+
 /* how a key is presented: "header: prefix" followed by the key */
 
 typedef struct {
@@ -69,6 +78,9 @@ typedef struct {
 
     const char                       *globs;   /* well-known model names */
     const char                       *models;  /* well-known model ids */
+
+    /* at the doors for OpenAI's requests; others have another one */
+    ngx_uint_t                        metadata;
 
     unsigned                          rooted:1;
     unsigned                          keyless:1;

@@ -22,7 +22,8 @@ typedef enum {
     NGX_HTTP_LLM_FIELDS_PROMPT_PART = NGX_HTTP_LLM_FIELDS_SKIPPED + 2,
     NGX_HTTP_LLM_FIELDS_FOREIGN = NGX_HTTP_LLM_FIELDS_PROMPT_PART
                                   + NGX_HTTP_LLM_FIELDS_PARTS,
-    NGX_HTTP_LLM_FIELDS_ITEM_ID = NGX_HTTP_LLM_FIELDS_FOREIGN + 4,
+    NGX_HTTP_LLM_FIELDS_METADATA = NGX_HTTP_LLM_FIELDS_FOREIGN + 3,
+    NGX_HTTP_LLM_FIELDS_ITEM_ID,
     NGX_HTTP_LLM_FIELDS_ITEM_CONTENT,
     NGX_HTTP_LLM_FIELDS_ID
 } ngx_http_llm_fields_e;
@@ -31,6 +32,8 @@ typedef enum {
 static ngx_int_t ngx_http_llm_fields_value(void *data,
     ngx_http_llm_json_value_t *value);
 static ngx_int_t ngx_http_llm_fields_model(ngx_http_llm_fields_t *fields,
+    ngx_http_llm_json_value_t *value);
+static void ngx_http_llm_fields_metadata(ngx_http_llm_fields_t *fields,
     ngx_http_llm_json_value_t *value);
 static void ngx_http_llm_fields_max(ngx_http_llm_fields_t *fields,
     ngx_http_llm_json_value_t *value);
@@ -160,6 +163,8 @@ ngx_http_llm_fields_create(ngx_pool_t *pool)
         return NULL;
     }
 
+    fields->json->whole = (uint64_t) 1 << NGX_HTTP_LLM_FIELDS_METADATA;
+
     return fields;
 }
 
@@ -267,6 +272,10 @@ ngx_http_llm_fields_value(void *data, ngx_http_llm_json_value_t *value)
         return NGX_OK;
     }
 
+    if (value->path == NGX_HTTP_LLM_FIELDS_METADATA) {
+        ngx_http_llm_fields_metadata(fields, value);
+    }
+
     if (value->path < NGX_HTTP_LLM_FIELDS_ITEM_ID) {
         fields->foreign = value->start;
         return NGX_OK;
@@ -333,6 +342,47 @@ ngx_http_llm_fields_model(ngx_http_llm_fields_t *fields,
     model->state = NGX_HTTP_LLM_FIELD_STRING;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_llm_fields_metadata(ngx_http_llm_fields_t *fields,
+    ngx_http_llm_json_value_t *value)
+{
+    ngx_http_llm_metadata_t  *metadata;
+
+    metadata = &fields->metadata;
+
+    if (fields->json->depth > 1) {
+
+        if (value->type != NGX_HTTP_LLM_JSON_STRING) {
+            metadata->state = NGX_HTTP_LLM_METADATA_OTHER;
+        }
+
+        return;
+    }
+
+    metadata->end = value->end;
+
+    switch (value->type) {
+
+    case NGX_HTTP_LLM_JSON_END:
+        return;
+
+    case NGX_HTTP_LLM_JSON_OBJECT:
+        metadata->state = NGX_HTTP_LLM_METADATA_STRINGS;
+        break;
+
+    case NGX_HTTP_LLM_JSON_NULL:
+        metadata->state = NGX_HTTP_LLM_METADATA_NULL;
+        break;
+
+    default:
+        metadata->state = NGX_HTTP_LLM_METADATA_OTHER;
+    }
+
+    metadata->start = fields->json->ended;
+    metadata->first = (fields->json->members == 1);
 }
 
 

@@ -55,6 +55,24 @@ typedef struct {
 } ngx_http_llm_field_t;
 
 
+/* "metadata" of the outermost object, which not every provider takes */
+
+typedef enum {
+    NGX_HTTP_LLM_METADATA_ABSENT = 0,
+    NGX_HTTP_LLM_METADATA_NULL,
+    NGX_HTTP_LLM_METADATA_STRINGS,         /* an object of strings only */
+    NGX_HTTP_LLM_METADATA_OTHER
+} ngx_http_llm_metadata_e;
+
+
+typedef struct {
+    ngx_uint_t      state;
+    ngx_uint_t      first;     /* no member is in front of it */
+    off_t           start;     /* in the body: behind that one, or the "{" */
+    off_t           end;       /* behind the value */
+} ngx_http_llm_metadata_t;
+
+
 /* of a part of the prompt, as far as it was read */
 
 typedef struct {
@@ -66,6 +84,7 @@ typedef struct {
 typedef struct {
     ngx_http_llm_json_t   *json;
     ngx_http_llm_field_t   model;
+    ngx_http_llm_metadata_t  metadata;
     ngx_uint_t             stream;     /* "stream": true */
 
     /* tokens that the answer may have: the largest limit, 0 is unknown */

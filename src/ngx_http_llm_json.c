@@ -185,6 +185,7 @@ ngx_http_llm_json_start_map(void *ctx)
     if (json->depth == 0) {
         json->depth = 1;
         json->open = ngx_http_llm_json_position(json);
+        json->ended = json->open;
 
         return 1;
     }
@@ -262,11 +263,25 @@ ngx_http_llm_json_end(void *ctx)
 {
     ngx_http_llm_json_t *json = ctx;
 
-    if (json->depth) {
-        json->depth--;
+    int  rc;
+
+    if (json->depth == 0) {
+        return 1;
     }
 
-    return 1;
+    rc = 1;
+
+    if (--json->depth && json->depth < NGX_HTTP_LLM_JSON_DEPTH) {
+        json->mask = json->levels[json->depth + 1].mask & json->whole;
+        rc = ngx_http_llm_json_value(json, NGX_HTTP_LLM_JSON_END, NULL, 0);
+        json->mask = 0;
+    }
+
+    if (json->depth == 1) {
+        json->ended = ngx_http_llm_json_position(json);
+    }
+
+    return rc;
 }
 
 
@@ -285,6 +300,10 @@ ngx_http_llm_json_scalar(ngx_http_llm_json_t *json, ngx_uint_t type,
     }
 
     json->mask = 0;
+
+    if (json->depth == 1) {
+        json->ended = ngx_http_llm_json_position(json);
+    }
 
     return 1;
 }
@@ -345,7 +364,7 @@ ngx_http_llm_json_complete(ngx_http_llm_json_t *json, ngx_uint_t path,
     for (n = 0; n < json->depth && names[n]; n++) { /* void */ }
 
     if (json->below >> path & 1) {
-        return type < NGX_HTTP_LLM_JSON_OBJECT
+        return (type < NGX_HTTP_LLM_JSON_OBJECT || json->whole >> path & 1)
                && (names[n] == NULL || names[n + 1] == NULL);
     }
 

@@ -47,7 +47,8 @@ typedef enum {
     NGX_HTTP_LLM_JSON_NUMBER,
     NGX_HTTP_LLM_JSON_STRING,
     NGX_HTTP_LLM_JSON_OBJECT,    /* it begins; what is in it has own paths */
-    NGX_HTTP_LLM_JSON_ARRAY
+    NGX_HTTP_LLM_JSON_ARRAY,
+    NGX_HTTP_LLM_JSON_END        /* one of these ends; see "whole" */
 } ngx_http_llm_json_type_e;
 
 
@@ -57,7 +58,7 @@ typedef struct {
     ngx_str_t                text;      /* a string decoded, a number as it
                                            stands; gone after the call */
     off_t                    start;     /* in the document: behind the name */
-    off_t                    end;       /* behind a scalar */
+    off_t                    end;       /* behind a scalar, or what ended */
 } ngx_http_llm_json_value_t;
 
 
@@ -77,6 +78,14 @@ typedef struct {
 typedef struct {
     off_t                    open;      /* behind the "{" of the document */
     ngx_uint_t               members;   /* of the outermost object */
+    off_t                    ended;     /* behind its last whole member, or
+                                           behind its "{" */
+
+    /*
+     * Paths with "**" at the end that are told of objects and arrays too,
+     * where they begin and where they end; to be set after the creation.
+     */
+    uint64_t                 whole;
 
     const ngx_http_llm_json_path_t  *paths;
     ngx_http_llm_json_pt     handler;

@@ -34,6 +34,8 @@ static ngx_int_t ngx_http_llm_path_fold(ngx_pool_t *pool, ngx_str_t *uri,
     ngx_str_t *path);
 static ngx_uint_t ngx_http_llm_path_begins(ngx_str_t *path, ngx_str_t *prefix);
 static ngx_uint_t ngx_http_llm_path_is(ngx_str_t *path, const char *text);
+static ngx_int_t ngx_http_llm_path_beta(ngx_pool_t *pool, ngx_str_t *path,
+    size_t len);
 static void ngx_http_llm_path_segment(ngx_str_t *path, ngx_str_t *segment);
 static void ngx_http_llm_path_skip(ngx_str_t *path, size_t len);
 static void ngx_http_llm_path_version(ngx_http_llm_path_t *path,
@@ -88,6 +90,17 @@ ngx_http_llm_path_parse(ngx_pool_t *pool, ngx_str_t *uri,
             path->upstream = segment;
             ngx_http_llm_path_skip(&path->full, segment.len + 1);
         }
+    }
+
+    if ((ngx_http_llm_path_begins(&path->full, &ngx_http_llm_upload)
+         && ngx_http_llm_path_beta(pool, &path->full, ngx_http_llm_upload.len)
+            != NGX_OK)
+        || (ngx_http_llm_path_begins(&path->full, &ngx_http_llm_download)
+            && ngx_http_llm_path_beta(pool, &path->full,
+                                      ngx_http_llm_download.len)
+               != NGX_OK))
+    {
+        return NGX_ERROR;
     }
 
     path->rest = path->full;
@@ -164,6 +177,39 @@ ngx_http_llm_path_is(ngx_str_t *path, const char *text)
     }
 
     return len == ngx_strlen(text) && ngx_strncmp(path->data, text, len) == 0;
+}
+
+
+/* "/upload/v1/files": files are Gemini's in the beta version only */
+
+static ngx_int_t
+ngx_http_llm_path_beta(ngx_pool_t *pool, ngx_str_t *path, size_t len)
+{
+    u_char     *p;
+    ngx_str_t   rest, old;
+
+    old = *path;
+    rest = old;
+    ngx_http_llm_path_skip(&rest, len);
+
+    if (!ngx_http_llm_path_begins(&rest, &ngx_http_llm_v1)) {
+        return NGX_OK;
+    }
+
+    ngx_http_llm_path_skip(&rest, ngx_http_llm_v1.len);
+
+    path->len = len + ngx_http_llm_v1beta.len + rest.len;
+
+    path->data = ngx_pnalloc(pool, path->len);
+    if (path->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(path->data, old.data, len);
+    p = ngx_cpymem(p, ngx_http_llm_v1beta.data, ngx_http_llm_v1beta.len);
+    ngx_memcpy(p, rest.data, rest.len);
+
+    return NGX_OK;
 }
 
 

@@ -15,13 +15,25 @@
 #define NGX_HTTP_LLM_MIN_CREDENTIAL  4
 
 
+/* the text takes the place of what is between start and end */
+
+typedef struct {
+    off_t                             start;
+    off_t                             end;
+    ngx_str_t                         text;
+} ngx_http_llm_edit_t;
+
+
 typedef struct {
     ngx_str_t                         uri;
     ngx_str_t                         args;
     ngx_str_t                         model;       /* as it is sent */
     off_t                             length;      /* of the body, -1: none */
+    const ngx_http_llm_door_t        *door;
     const ngx_http_llm_auth_form_t   *auth;
     ngx_chain_t                      *body;
+    ngx_http_llm_edit_t               edits[2];    /* of the body, in order */
+    ngx_uint_t                        nedits;
     unsigned                          leaks:1;     /* look into every header */
     unsigned                          required:1;  /* the provider's header is
                                                       there */
@@ -44,18 +56,27 @@ static ngx_uint_t ngx_http_llm_request_has_key(ngx_http_llm_ctx_t *ctx,
     u_char *pos, u_char *last);
 static ngx_int_t ngx_http_llm_request_body(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx, ngx_http_llm_request_t *req);
-static ngx_int_t ngx_http_llm_request_json(ngx_http_request_t *r,
-    ngx_http_llm_ctx_t *ctx, ngx_http_llm_request_t *req);
+static ngx_uint_t ngx_http_llm_request_renamed(ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_request_t *req);
+static ngx_uint_t ngx_http_llm_request_refused(ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_request_t *req);
+static ngx_int_t ngx_http_llm_request_rename(ngx_pool_t *pool,
+    ngx_http_llm_ctx_t *ctx, ngx_http_llm_request_t *req, ngx_chain_t *in,
+    ngx_uint_t refused);
+static void ngx_http_llm_request_remove(ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_request_t *req, ngx_chain_t *in);
+static void ngx_http_llm_request_edit(ngx_http_llm_request_t *req,
+    off_t start, off_t end, ngx_str_t *text);
 static ngx_int_t ngx_http_llm_request_splice(ngx_http_request_t *r,
-    ngx_http_llm_request_t *req, ngx_chain_t *in, off_t start, off_t end,
-    ngx_str_t *text);
+    ngx_http_llm_request_t *req, ngx_chain_t *in);
 static ngx_chain_t *ngx_http_llm_request_source(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_request_copy(ngx_pool_t *pool, ngx_chain_t *in,
     off_t start, off_t end, ngx_chain_t ***out);
 static ngx_int_t ngx_http_llm_request_slice(ngx_pool_t *pool, u_char *pos,
     u_char *last, ngx_chain_t ***out);
-static off_t ngx_http_llm_request_value(ngx_chain_t *in, off_t start);
+static off_t ngx_http_llm_request_find(ngx_chain_t *in, off_t start,
+    u_char c);
 
 
 /*
@@ -75,11 +96,10 @@ static const char  ngx_http_llm_dropped[] =
 ngx_int_t
 ngx_http_llm_request_build(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
-    ngx_int_t                   rc;
-    ngx_http_llm_target_t      *target;
-    ngx_http_llm_request_t      req;
-    ngx_http_llm_upstream_t    *upstream;
-    const ngx_http_llm_door_t  *door;
+    ngx_int_t                 rc;
+    ngx_http_llm_target_t    *target;
+    ngx_http_llm_request_t    req;
+    ngx_http_llm_upstream_t  *upstream;
 
     ngx_memzero(&req, sizeof(ngx_http_llm_request_t));
 
@@ -90,17 +110,17 @@ ngx_http_llm_request_build(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     /* only targets that have a door are entered */
 
-    door = ngx_http_llm_path_door(&ctx->path, &upstream->site);
+    req.door = ngx_http_llm_path_door(&ctx->path, &upstream->site);
 
-    if (ngx_http_llm_path_build(r->pool, &ctx->path, &upstream->site, door,
-                                &req.model, &req.uri)
+    if (ngx_http_llm_path_build(r->pool, &ctx->path, &upstream->site,
+                                req.door, &req.model, &req.uri)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     if (!upstream->anonymous) {
-        req.auth = upstream->auth ? upstream->auth : door->auth;
+        req.auth = upstream->auth ? upstream->auth : req.door->auth;
     }
 
     if (ngx_http_llm_request_args(r, ctx, &req) != NGX_OK) {
@@ -551,14 +571,14 @@ ngx_http_llm_request_has_key(ngx_http_llm_ctx_t *ctx, u_char *pos,
 }
 
 
-/* the body under the model's other name; nothing else in it changes */
+/* nothing else in a body changes than the model's name and the metadata */
 
 static ngx_int_t
 ngx_http_llm_request_body(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     ngx_http_llm_request_t *req)
 {
-    ngx_chain_t           *cl, *in;
-    ngx_http_llm_field_t  *field;
+    ngx_uint_t    renamed, refused;
+    ngx_chain_t  *cl, *in;
 
     req->length = -1;
 
@@ -578,26 +598,10 @@ ngx_http_llm_request_body(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
         req->length += ngx_buf_size(cl->buf);
     }
 
-    field = ctx->field;
+    renamed = ngx_http_llm_request_renamed(ctx, req);
+    refused = ngx_http_llm_request_refused(ctx, req);
 
-    if (field == NULL || req->model.len == 0) {
-        return NGX_OK;
-    }
-
-    if (field->state == NGX_HTTP_LLM_FIELD_STRING
-        && field->value.len == req->model.len
-        && ngx_memcmp(field->value.data, req->model.data, req->model.len) == 0)
-    {
-        return NGX_OK;
-    }
-
-    if (ctx->fields) {
-        return ngx_http_llm_request_json(r, ctx, req);
-    }
-
-    /* a form without the field is one that needs none */
-
-    if (field->state == NGX_HTTP_LLM_FIELD_ABSENT) {
+    if (!renamed && !refused) {
         return NGX_OK;
     }
 
@@ -606,37 +610,117 @@ ngx_http_llm_request_body(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    return ngx_http_llm_request_splice(r, req, in, field->start, field->end,
-                                       &req->model);
+    if (renamed
+        && ngx_http_llm_request_rename(r->pool, ctx, req, in, refused)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (refused) {
+        ngx_http_llm_request_remove(ctx, req, in);
+    }
+
+    return ngx_http_llm_request_splice(r, req, in);
 }
 
 
-static ngx_int_t
-ngx_http_llm_request_json(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
+static ngx_uint_t
+ngx_http_llm_request_renamed(ngx_http_llm_ctx_t *ctx,
     ngx_http_llm_request_t *req)
 {
-    off_t                  start;
-    u_char                *p;
-    ngx_str_t              text;
-    ngx_chain_t           *in;
     ngx_http_llm_field_t  *field;
 
     field = ctx->field;
 
-    /* a path that names the model does so for all who know such paths */
+    if (field == NULL || req->model.len == 0) {
+        return 0;
+    }
 
-    if (field->state == NGX_HTTP_LLM_FIELD_ABSENT && !ctx->path.deployment) {
+    /*
+     * A form without the field is one that needs none.  A path that names
+     * the model does so for all who know such paths.
+     */
+
+    if (field->state == NGX_HTTP_LLM_FIELD_ABSENT) {
+        return ctx->fields && ctx->path.deployment;
+    }
+
+    return !(field->state == NGX_HTTP_LLM_FIELD_STRING
+             && field->value.len == req->model.len
+             && ngx_memcmp(field->value.data, req->model.data, req->model.len)
+                == 0);
+}
+
+
+/* whether the provider would refuse the request for its metadata */
+
+static ngx_uint_t
+ngx_http_llm_request_refused(ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_request_t *req)
+{
+    ngx_uint_t              rule;
+    ngx_http_llm_fields_t  *fields;
+
+    static ngx_str_t  responses = ngx_string("/responses");
+
+    fields = ctx->fields;
+
+    if (fields == NULL
+        || fields->metadata.state == NGX_HTTP_LLM_METADATA_ABSENT
+        || !ctx->path.inference
+        || (req->door->shape != NGX_HTTP_LLM_OPENAI
+            && req->door->shape != NGX_HTTP_LLM_NATIVE))
+    {
+        return 0;
+    }
+
+    rule = ctx->targets[ctx->target].upstream->provider->metadata;
+
+    if (rule != NGX_HTTP_LLM_METADATA_STORED) {
+        return rule == NGX_HTTP_LLM_METADATA_NONE;
+    }
+
+    switch (fields->metadata.state) {
+
+    case NGX_HTTP_LLM_METADATA_NULL:
+        return 0;
+
+    case NGX_HTTP_LLM_METADATA_STRINGS:
+
+        /* responses are stored unless the request says otherwise */
+
+        return !fields->store
+               && !(ctx->path.rest.len == responses.len
+                    && ngx_strncmp(ctx->path.rest.data, responses.data,
+                                   responses.len)
+                       == 0);
+
+    default: /* NGX_HTTP_LLM_METADATA_OTHER */
+        return 1;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_llm_request_rename(ngx_pool_t *pool, ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_request_t *req, ngx_chain_t *in, ngx_uint_t refused)
+{
+    u_char                *p;
+    ngx_str_t              text;
+    ngx_http_llm_json_t   *json;
+    ngx_http_llm_field_t  *field;
+
+    field = ctx->field;
+
+    if (ctx->fields == NULL) {
+        ngx_http_llm_request_edit(req, field->start, field->end, &req->model);
         return NGX_OK;
     }
 
-    in = ngx_http_llm_request_source(r, ctx);
-    if (in == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_pnalloc(r->pool, sizeof("\"model\":\"\",") - 1 + req->model.len
-                             + ngx_escape_json(NULL, req->model.data,
-                                               req->model.len));
+    p = ngx_pnalloc(pool, sizeof("\"model\":\"\",") - 1 + req->model.len
+                          + ngx_escape_json(NULL, req->model.data,
+                                            req->model.len));
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -652,46 +736,108 @@ ngx_http_llm_request_json(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     *p++ = '"';
 
     if (field->state == NGX_HTTP_LLM_FIELD_ABSENT) {
+        json = ctx->fields->json;
 
-        if (ctx->fields->json->members) {
+        if (json->members > refused) {
             *p++ = ',';
         }
 
         text.len = p - text.data;
 
-        return ngx_http_llm_request_splice(r, req, in, ctx->fields->json->open,
-                                           ctx->fields->json->open, &text);
+        ngx_http_llm_request_edit(req, json->open, json->open, &text);
+
+        return NGX_OK;
     }
 
     text.len = p - text.data;
 
-    start = ngx_http_llm_request_value(in, field->start);
+    ngx_http_llm_request_edit(req,
+                              ngx_http_llm_request_find(in, field->start, '"'),
+                              field->end, &text);
 
-    return ngx_http_llm_request_splice(r, req, in, start, field->end, &text);
+    return NGX_OK;
 }
 
 
-/* puts the text in the place of the bytes from start to end */
+/* a member goes with the comma in front of it, the first with the one behind */
+
+static void
+ngx_http_llm_request_remove(ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_request_t *req, ngx_chain_t *in)
+{
+    off_t                     end;
+    ngx_str_t                 text;
+    ngx_http_llm_metadata_t  *metadata;
+
+    metadata = &ctx->fields->metadata;
+    end = metadata->end;
+
+    if (metadata->first && ctx->fields->json->members > 1) {
+        end = ngx_http_llm_request_find(in, end, ',') + 1;
+    }
+
+    ngx_str_null(&text);
+
+    ngx_http_llm_request_edit(req, metadata->start, end, &text);
+}
+
+
+static void
+ngx_http_llm_request_edit(ngx_http_llm_request_t *req, off_t start, off_t end,
+    ngx_str_t *text)
+{
+    ngx_http_llm_edit_t  *edit;
+
+    edit = &req->edits[req->nedits++];
+
+    for ( /* void */ ; edit > req->edits && edit[-1].start > start; edit--) {
+        *edit = edit[-1];
+    }
+
+    edit->start = start;
+    edit->end = end;
+    edit->text = *text;
+}
+
 
 static ngx_int_t
 ngx_http_llm_request_splice(ngx_http_request_t *r, ngx_http_llm_request_t *req,
-    ngx_chain_t *in, off_t start, off_t end, ngx_str_t *text)
+    ngx_chain_t *in)
 {
-    ngx_chain_t  *cl, **out;
+    off_t                 pos, length;
+    ngx_uint_t            i;
+    ngx_chain_t          *cl, **out;
+    ngx_http_llm_edit_t  *edit;
 
     out = &req->body;
+    pos = 0;
+    length = req->length;
 
-    if (ngx_http_llm_request_copy(r->pool, in, 0, start, &out) != NGX_OK
-        || ngx_http_llm_request_slice(r->pool, text->data,
-                                      text->data + text->len, &out)
-           != NGX_OK
-        || ngx_http_llm_request_copy(r->pool, in, end, req->length, &out)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    for (i = 0; i < req->nedits; i++) {
+        edit = &req->edits[i];
+
+        if (ngx_http_llm_request_copy(r->pool, in, pos, edit->start, &out)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (edit->text.len
+            && ngx_http_llm_request_slice(r->pool, edit->text.data,
+                                          edit->text.data + edit->text.len,
+                                          &out)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        pos = edit->end;
+        req->length += edit->text.len - (edit->end - edit->start);
     }
 
-    req->length += text->len - (end - start);
+    if (ngx_http_llm_request_copy(r->pool, in, pos, length, &out) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     for (cl = req->body; cl->next; cl = cl->next) { /* void */ }
 
@@ -799,10 +945,10 @@ ngx_http_llm_request_slice(ngx_pool_t *pool, u_char *pos, u_char *last,
 }
 
 
-/* where the string begins: behind the name are ":" and white space only */
+/* the next such byte: in front of it are only white space and a ":" */
 
 static off_t
-ngx_http_llm_request_value(ngx_chain_t *in, off_t start)
+ngx_http_llm_request_find(ngx_chain_t *in, off_t start, u_char c)
 {
     off_t    offset, size;
     u_char  *p;
@@ -812,7 +958,7 @@ ngx_http_llm_request_value(ngx_chain_t *in, off_t start)
         size = in->buf->last - in->buf->pos;
 
         if (start < offset + size) {
-            p = memchr(in->buf->pos + (start - offset), '"',
+            p = memchr(in->buf->pos + (start - offset), c,
                        offset + size - start);
             if (p) {
                 return offset + (p - in->buf->pos);

@@ -115,6 +115,8 @@ my @cases = (
 		'/v1beta/tunedModels/t-1:generateContent'],
 	['/gemini/upload/v1beta/files?uploadType=media', '',
 		'/upload/v1beta/files'],
+	['/upload/v1/files', '', '/upload/v1beta/files'],
+	['/gemini/upload/v1/files?upload_id=x', '', '/upload/v1beta/files'],
 	['/v1/messages', 'claude-x', '/v1/messages'],
 	['/messages', 'claude-x', '/v1/messages'],
 	['/v1/v1/messages', 'claude-x', '/v1/messages'],

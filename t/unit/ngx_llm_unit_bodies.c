@@ -117,6 +117,44 @@ static ngx_llm_unit_body_t  forms[] = {
 };
 
 
+/* where metadata stands, with the comma in front of it */
+
+static struct {
+    const char  *text;
+    ngx_uint_t   state;
+    ngx_uint_t   first;
+    const char  *raw;
+} notes[] = {
+
+    { "{\"n\":1}", NGX_HTTP_LLM_METADATA_ABSENT, 0, "" },
+    { "{\"n\":{\"metadata\":1}}", NGX_HTTP_LLM_METADATA_ABSENT, 0, "" },
+
+    { " { \"metadata\" : {\"a\":\"b\"} , \"n\":1}",
+      NGX_HTTP_LLM_METADATA_STRINGS, 1, " \"metadata\" : {\"a\":\"b\"}" },
+
+    { "{\"n\": 12 , \"met\\u0061data\":{ } }", NGX_HTTP_LLM_METADATA_STRINGS,
+      0, " , \"met\\u0061data\":{ }" },
+
+    { "{\"n\":[{}],\"metadata\":{\"a\":{\"b\":\"c\"}},\"m\":2}",
+      NGX_HTTP_LLM_METADATA_OTHER, 0,
+      ",\"metadata\":{\"a\":{\"b\":\"c\"}}" },
+
+    { "{\"n\":\"x\",\"metadata\":{\"a\":[],\"b\":\"c\"}}",
+      NGX_HTTP_LLM_METADATA_OTHER, 0, ",\"metadata\":{\"a\":[],\"b\":\"c\"}" },
+
+    { "{\"n\":true,\"metadata\":null}", NGX_HTTP_LLM_METADATA_NULL, 0,
+      ",\"metadata\":null" },
+
+    { "{\"metadata\":12,\"n\":{}}", NGX_HTTP_LLM_METADATA_OTHER, 1,
+      "\"metadata\":12" },
+
+    { "{\"metadata\":{\"a\":1},\"n\":2.5,\"metadata\":{\"a\":\"b\"}}",
+      NGX_HTTP_LLM_METADATA_STRINGS, 0, ",\"metadata\":{\"a\":\"b\"}" },
+
+    { NULL, 0, 0, NULL }
+};
+
+
 static ngx_pool_t  *pool;
 
 
@@ -182,6 +220,40 @@ feed_json(ngx_llm_unit_body_t *body, ngx_int_t cut)
 }
 
 
+static ngx_uint_t
+note(ngx_uint_t i, size_t step)
+{
+    size_t                    len, n;
+    u_char                   *text;
+    ngx_int_t                 rc;
+    ngx_http_llm_fields_t    *fields;
+    ngx_http_llm_metadata_t  *metadata;
+
+    text = (u_char *) notes[i].text;
+    len = ngx_strlen(text);
+
+    fields = ngx_http_llm_fields_create(pool);
+    rc = NGX_OK;
+
+    for (n = 0; n < len && rc == NGX_OK; n += step) {
+        rc = ngx_http_llm_fields_feed(fields, text + n,
+                                      ngx_min(step, len - n));
+    }
+
+    if (rc != NGX_OK || ngx_http_llm_fields_finish(fields) != NGX_OK) {
+        return 0;
+    }
+
+    metadata = &fields->metadata;
+    n = ngx_strlen(notes[i].raw);
+
+    return metadata->state == notes[i].state
+           && metadata->first == notes[i].first
+           && metadata->end - metadata->start == (off_t) n
+           && ngx_strncmp(text + metadata->start, notes[i].raw, n) == 0;
+}
+
+
 /* what is found is written as "path:text " */
 
 static const ngx_http_llm_json_path_t  paths[] = {
@@ -191,6 +263,7 @@ static const ngx_http_llm_json_path_t  paths[] = {
     { { "m", "[1]", "**", NULL } },
     { { "**", "id", NULL } },
     { { "a", "b", "c", "d", "e", "f", NULL } },
+    { { "w", "**", NULL } },
     { { NULL } }
 };
 
@@ -224,6 +297,11 @@ static struct {
     { "{\"a\":{\"b\":{\"c\":{\"d\":{\"e\":{\"f\":1,\"g\":{\"f\":2}}}}}}}",
       0, NGX_OK, "5:1 " },
 
+    { "{\"w\":{\"x\":[1,{}],\"y\":\"z\"},\"v\":{\"w\":{}},\"w\":2}", 0,
+      NGX_OK, "6:{ 6:[ 6:1 6:{ 6:} 6:} 6:z 6:} 6:2 " },
+
+    { "{\"m\":[0,{\"w\":[]}],\"w\":[]}", 0, NGX_OK, "6:[ 6:} " },
+
     { "{\"error\":{\"code\":\"c\",\"mess", 0, NGX_DECLINED, "1:{ 0:c " },
 
     { NULL, 0, 0, NULL }
@@ -237,8 +315,19 @@ found(void *data, ngx_http_llm_json_value_t *value)
 
     *p = ngx_sprintf(*p, "%ui:", value->path);
 
-    if (value->type == NGX_HTTP_LLM_JSON_OBJECT) {
+    switch (value->type) {
+
+    case NGX_HTTP_LLM_JSON_OBJECT:
         *(*p)++ = '{';
+        break;
+
+    case NGX_HTTP_LLM_JSON_ARRAY:
+        *(*p)++ = '[';
+        break;
+
+    case NGX_HTTP_LLM_JSON_END:
+        *(*p)++ = '}';
+        break;
     }
 
     *p = ngx_sprintf(*p, "%V ", &value->text);
@@ -261,6 +350,7 @@ search(ngx_uint_t i, size_t step)
 
     json = ngx_http_llm_json_create(pool, paths, searches[i].wrapped, found,
                                     &p);
+    json->whole = (uint64_t) 1 << 6;
     rc = NGX_OK;
 
     for (n = 0; n < len && rc == NGX_OK; n += step) {
@@ -413,6 +503,17 @@ finds(void)
         }
 
         ngx_llm_unit_ok(bad == 0, "json: finds in %s", searches[i].text);
+    }
+
+    for (i = 0; notes[i].text; i++) {
+
+        bad = 0;
+
+        for (step = 1; step < 80; step++) {
+            bad += !note(i, step);
+        }
+
+        ngx_llm_unit_ok(bad == 0, "json: metadata in %s", notes[i].text);
     }
 }
 
