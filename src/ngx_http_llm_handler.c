@@ -262,8 +262,13 @@ ngx_http_llm_handler_reserve(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         return rc;
     }
 
-    return ngx_http_llm_queue_busy(ctx) ? NGX_BUSY
-                                        : ngx_http_llm_try_reserve(r, ctx);
+    if (!ngx_http_llm_queue_busy(ctx)) {
+        return ngx_http_llm_try_reserve(r, ctx);
+    }
+
+    /* but not at a fallback, which nobody waits for */
+
+    return (ctx->ntargets > 1) ? ngx_http_llm_try_next(r, ctx) : NGX_BUSY;
 }
 
 

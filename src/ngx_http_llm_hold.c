@@ -12,16 +12,24 @@ struct ngx_http_llm_hold_s {
     ngx_recv_pt                 recv;      /* of the connection */
     unsigned                    held:1;    /* more is waited for */
     unsigned                    late:1;    /* but not any longer */
+    unsigned                    deaf:1;
+
+    /* while it is deaf */
+    void                      (*write)(ngx_http_request_t *r,
+                                       ngx_http_upstream_t *u);
 };
 
 
 static void ngx_http_llm_hold_late(ngx_event_t *ev);
+static void ngx_http_llm_hold_unread(ngx_http_request_t *r);
 static void ngx_http_llm_hold_again(ngx_http_request_t *r,
     ngx_http_llm_hold_t *hold);
 static ssize_t ngx_http_llm_hold_last(ngx_connection_t *c, u_char *buf,
     size_t size);
 static ssize_t ngx_http_llm_hold_nothing(ngx_connection_t *c, u_char *buf,
     size_t size);
+static void ngx_http_llm_hold_no_write(ngx_http_request_t *r,
+    ngx_http_upstream_t *u);
 static void ngx_http_llm_hold_cleanup(void *data);
 
 
@@ -62,6 +70,7 @@ ngx_http_llm_hold_start(ngx_http_llm_hold_t *hold)
 {
     hold->held = 0;
     hold->late = 0;
+    hold->deaf = 0;
 }
 
 
@@ -132,7 +141,16 @@ ngx_http_llm_hold_late(ngx_event_t *ev)
     r = ev->data;
     ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
 
+    ngx_http_llm_hold_unread(r);
     ngx_http_llm_hold_again(r, ctx->hold);
+}
+
+
+static void
+ngx_http_llm_hold_unread(ngx_http_request_t *r)
+{
+    r->upstream->buffer.last--;
+    r->upstream->state->bytes_received--;
 }
 
 
@@ -156,9 +174,6 @@ ngx_http_llm_hold_again(ngx_http_request_t *r, ngx_http_llm_hold_t *hold)
     hold->late = 1;
     hold->recv = pc->recv;
     pc->recv = ngx_http_llm_hold_last;
-
-    u->buffer.last--;
-    u->state->bytes_received--;
 
     u->read_event_handler(r, u);
 
@@ -184,16 +199,43 @@ ngx_http_llm_hold_last(ngx_connection_t *c, u_char *buf, size_t size)
 void
 ngx_http_llm_hold_deafen(ngx_http_request_t *r, ngx_http_llm_hold_t *hold)
 {
-    ngx_connection_t  *c;
+    ngx_connection_t     *c;
+    ngx_http_upstream_t  *u;
 
-    c = r->upstream->peer.connection;
+    u = r->upstream;
+    c = u->peer.connection;
 
+    hold->deaf = 1;
     hold->recv = c->recv;
+    hold->write = u->write_event_handler;
+
     c->recv = ngx_http_llm_hold_nothing;
+    u->write_event_handler = ngx_http_llm_hold_no_write;
+
+    /* nobody knows whether it can be used again then */
+
+    u->keepalive = 0;
+
+    /* which leaves room for it as well: nginx gives up on a full buffer */
+
+    ngx_http_llm_hold_unread(r);
 
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
     }
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+}
+
+
+/* the rest of a body that the provider has refused */
+
+static void
+ngx_http_llm_hold_no_write(ngx_http_request_t *r, ngx_http_upstream_t *u)
+{
+    /* void */
 }
 
 
@@ -209,9 +251,20 @@ ngx_http_llm_hold_nothing(ngx_connection_t *c, u_char *buf, size_t size)
 
 
 void
+ngx_http_llm_hold_hear(ngx_http_request_t *r, ngx_http_llm_hold_t *hold)
+{
+    if (hold->deaf) {
+        hold->deaf = 0;
+
+        r->upstream->peer.connection->recv = hold->recv;
+        r->upstream->write_event_handler = hold->write;
+    }
+}
+
+
+void
 ngx_http_llm_hold_wake(ngx_http_request_t *r, ngx_http_llm_hold_t *hold)
 {
-    r->upstream->peer.connection->recv = hold->recv;
-
+    ngx_http_llm_hold_hear(r, hold);
     ngx_http_llm_hold_again(r, hold);
 }

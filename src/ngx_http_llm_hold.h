@@ -37,11 +37,15 @@ ngx_int_t ngx_http_llm_hold(ngx_http_request_t *r, ngx_http_llm_hold_t *hold,
 
 void ngx_http_llm_hold_event(ngx_http_request_t *r, ngx_http_llm_hold_t *hold);
 
-/* nothing that comes is looked at, nor that the connection ends, until wake */
+/*
+ * Nothing that comes is looked at, nor that the connection ends, and nothing
+ * is sent, until nginx is made to look again, or the connection is given up.
+ */
 
 void ngx_http_llm_hold_deafen(ngx_http_request_t *r,
     ngx_http_llm_hold_t *hold);
 void ngx_http_llm_hold_wake(ngx_http_request_t *r, ngx_http_llm_hold_t *hold);
+void ngx_http_llm_hold_hear(ngx_http_request_t *r, ngx_http_llm_hold_t *hold);
 
 
 #endif /* _NGX_HTTP_LLM_HOLD_H_INCLUDED_ */

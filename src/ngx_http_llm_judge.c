@@ -855,6 +855,7 @@ ngx_http_llm_judge_end(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
         judge->waiting = 0;
         ngx_http_llm_queue_leave(ctx);
+        ngx_http_llm_hold_hear(r, ctx->hold);
     }
 
     if (!judge->running) {

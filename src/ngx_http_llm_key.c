@@ -422,6 +422,7 @@ ngx_http_llm_key_pool(ngx_conf_t *cf, ngx_http_llm_upstream_t *upstream)
     upstream->pool.keys = keys;
     upstream->pool.nkeys = n;
     upstream->pool.policy = upstream->policy;
+    upstream->pool.model_sets = upstream->model_sets;
 
     ngx_str_set(&pacific, "gemini");
 

@@ -55,7 +55,10 @@ void
 ngx_http_llm_node_untake(ngx_http_llm_node_t *node, ngx_msec_t begun,
     ngx_msec_t now)
 {
+    /* not of the same millisecond: that was refused itself */
+
     if (node->state == NGX_HTTP_LLM_KEY_FINISHED
+        && begun != node->since
         && ngx_http_llm_node_passed(begun, node->since))
     {
         node->until = now;

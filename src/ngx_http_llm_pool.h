@@ -89,6 +89,7 @@ typedef struct {
     ngx_http_llm_key_t      *keys;
     ngx_uint_t               nkeys;
     ngx_uint_t               policy;
+    ngx_uint_t               model_sets;         /* a key has models */
     ngx_uint_t               day;                /* when its days begin */
     ngx_http_llm_zone_t     *zone;
     ngx_http_llm_pool_sh_t  *sh;                 /* set by the zone */

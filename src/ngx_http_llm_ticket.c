@@ -7,7 +7,7 @@
 #include "ngx_http_llm_ticket.h"
 
 
-static uint64_t ngx_http_llm_ticket_what(ngx_http_llm_pool_sh_t *psh,
+static uint64_t ngx_http_llm_ticket_what(ngx_http_llm_pool_t *pool,
     ngx_http_llm_ask_t *ask);
 static ngx_http_llm_ticket_t *ngx_http_llm_ticket_find(
     ngx_http_llm_pool_sh_t *psh, uint64_t what);
@@ -32,7 +32,7 @@ ngx_http_llm_ticket_take(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask,
     }
 
     if (ticket) {
-        ticket->what = ngx_http_llm_ticket_what(psh, ask);
+        ticket->what = ngx_http_llm_ticket_what(pool, ask);
         ticket->pid = ngx_pid;
 
         ngx_queue_insert_tail(&psh->tickets, &ticket->queue);
@@ -46,14 +46,23 @@ ngx_http_llm_ticket_take(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask,
 
 
 static uint64_t
-ngx_http_llm_ticket_what(ngx_http_llm_pool_sh_t *psh, ngx_http_llm_ask_t *ask)
+ngx_http_llm_ticket_what(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask)
 {
-    ngx_queue_t          *q;
-    ngx_http_llm_line_t  *line;
+    ngx_queue_t             *q;
+    ngx_http_llm_line_t     *line;
+    ngx_http_llm_pool_sh_t  *psh;
 
     if (ngx_http_llm_waits_for_home(ask)) {
         return ask->affinity;
     }
+
+    /* other keys are for other models */
+
+    if (pool->model_sets) {
+        return ask->model ^ ask->group;
+    }
+
+    psh = pool->sh;
 
     for (q = ngx_queue_head(&psh->lines);
          q != ngx_queue_sentinel(&psh->lines);
@@ -141,7 +150,7 @@ ngx_http_llm_ticket_waits(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask)
 
     waits = pool->sh->ntickets
             && ngx_http_llm_ticket_find(pool->sh,
-                                        ngx_http_llm_ticket_what(pool->sh,
+                                        ngx_http_llm_ticket_what(pool,
                                                                  ask))
                != NULL;
 

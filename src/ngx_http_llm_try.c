@@ -199,6 +199,13 @@ ngx_http_llm_try_move(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     ctx->try->reserved = 0;
 
+    return ngx_http_llm_try_next(r, ctx);
+}
+
+
+ngx_int_t
+ngx_http_llm_try_next(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
     ngx_http_llm_try_leave(ctx);
 
     if (ngx_http_llm_try_enter(r, ctx) != NGX_OK) {

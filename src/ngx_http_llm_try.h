@@ -64,6 +64,11 @@ ngx_int_t ngx_http_llm_try_reserve(ngx_http_request_t *r,
 ngx_int_t ngx_http_llm_try_move(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 
+/* takes one of the next target, when none is reserved */
+
+ngx_int_t ngx_http_llm_try_next(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+
 /* gives the reserved key back, and forgets where the request would go */
 
 void ngx_http_llm_try_reset(ngx_http_llm_ctx_t *ctx);

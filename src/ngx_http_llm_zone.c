@@ -40,6 +40,8 @@ static void ngx_http_llm_zone_update_all(ngx_http_llm_choice_t *choice,
 static void ngx_http_llm_zone_refused(ngx_http_llm_choice_t *choice,
     ngx_http_llm_lease_t *lease, ngx_http_llm_judgement_t *judgement,
     ngx_http_llm_change_t *change);
+static ngx_http_llm_node_t *ngx_http_llm_zone_finished(
+    ngx_http_llm_choice_t *choice, ngx_uint_t i);
 static void ngx_http_llm_zone_alike(ngx_http_llm_choice_t *choice,
     ngx_http_llm_lease_t *lease, ngx_http_llm_change_t *change);
 static ngx_uint_t ngx_http_llm_zone_afresh(ngx_http_llm_node_t *node,
@@ -408,17 +410,15 @@ ngx_http_llm_zone_release(ngx_http_llm_lease_t *lease, ngx_uint_t unused,
                                           &choice);
     cell = choice.line->cells[lease->key];
 
+    /* a try that may have been the only one, and told nothing, is made again */
+
+    ngx_http_llm_node_untake(psh->upstream, lease->mark.at, choice.now.msec);
+    ngx_http_llm_node_untake(node, lease->mark.at, choice.now.msec);
+    ngx_http_llm_node_untake(group, lease->mark.at, choice.now.msec);
+    ngx_http_llm_node_untake(cell, lease->mark.at, choice.now.msec);
+
     if (unused) {
         node->tries--;
-
-        ngx_http_llm_node_untake(psh->upstream, lease->mark.at,
-                                 choice.now.msec);
-        ngx_http_llm_node_untake(node, lease->mark.at,
-                                 choice.now.msec);
-        ngx_http_llm_node_untake(group, lease->mark.at,
-                                 choice.now.msec);
-        ngx_http_llm_node_untake(cell, lease->mark.at,
-                                 choice.now.msec);
 
         ngx_http_llm_quota_refund(&cell->quota, lease->tokens);
 
@@ -597,10 +597,27 @@ ngx_http_llm_zone_refused(ngx_http_llm_choice_t *choice,
                                            choice->now.msec, &change->wait);
 
     if (state == NGX_HTTP_LLM_KEY_FINISHED
-        && node == psh->nodes[lease->key])
+        && judgement->scope != NGX_HTTP_LLM_SCOPE_MODEL)
     {
         ngx_http_llm_zone_alike(choice, lease, change);
     }
+}
+
+
+/* the key or its group, whichever is: NULL if neither */
+
+static ngx_http_llm_node_t *
+ngx_http_llm_zone_finished(ngx_http_llm_choice_t *choice, ngx_uint_t i)
+{
+    if (choice->sh->nodes[i]->state == NGX_HTTP_LLM_KEY_FINISHED) {
+        return choice->sh->nodes[i];
+    }
+
+    if (choice->sh->line.cells[i]->state == NGX_HTTP_LLM_KEY_FINISHED) {
+        return choice->sh->line.cells[i];
+    }
+
+    return NULL;
 }
 
 
@@ -620,13 +637,14 @@ ngx_http_llm_zone_alike(ngx_http_llm_choice_t *choice,
     n = 0;
 
     for (i = 0; i < choice->pool->nkeys; i++) {
-        node = choice->sh->nodes[i];
 
         if (keys[i].down) {
             continue;
         }
 
-        if (node->state != NGX_HTTP_LLM_KEY_FINISHED) {
+        node = ngx_http_llm_zone_finished(choice, i);
+
+        if (node == NULL) {
             return;
         }
 
@@ -638,9 +656,9 @@ ngx_http_llm_zone_alike(ngx_http_llm_choice_t *choice,
     }
 
     for (i = 0; i < choice->pool->nkeys; i++) {
-        node = choice->sh->nodes[i];
+        node = ngx_http_llm_zone_finished(choice, i);
 
-        if (!keys[i].down && ngx_http_llm_zone_afresh(node, now)) {
+        if (node && !keys[i].down && ngx_http_llm_zone_afresh(node, now)) {
             ngx_http_llm_node_restore(node);
             ngx_http_llm_zone_update_all(choice, i);
         }
