@@ -6,7 +6,8 @@ UNIT = $(OBJS)/unit/ngx_llm_unit_module.so
 CC_OPT = -g -O2 -Wall -Wextra -Werror -fPIC
 LD_OPT = -fPIC
 
-BUILD_PACKAGES = gcc libc6-dev make nginx nginx-dev libyajl-dev ca-certificates
+BUILD_PACKAGES = gcc libc6-dev make nginx nginx-dev libyajl-dev libyaml-dev \
+	ca-certificates
 TEST_PACKAGES = perl procps curl openssl git valgrind python3 python3-venv \
 	node=nodejs npm=npm
 
@@ -20,7 +21,7 @@ SOURCES = config ngx_http_llm_balancer_module.c \
 all: build
 
 
-build: packages $(MODULE) $(OBJS)/llm-entrypoint
+build: packages $(MODULE) $(OBJS)/llm-entrypoint $(OBJS)/llm-config
 
 
 # what a fresh machine lacks; does nothing when all of it is there
@@ -58,6 +59,17 @@ $(OBJS)/llm-entrypoint: docker/entrypoint.c src/ngx_http_llm_catalog.c \
 		-I src/event/modules -I src/event/quic -I src/os/unix \
 		-I $(OBJS) -o $@ $(CURDIR)/docker/entrypoint.c \
 		$(CURDIR)/src/ngx_http_llm_catalog.c
+
+
+CONFIG_SOURCES = $(addprefix $(CURDIR)/docker/,llm_config.c llm_entry.c \
+	llm_print.c llm_rule.c llm_yaml.c) $(CURDIR)/src/ngx_http_llm_catalog.c
+
+$(OBJS)/llm-config: $(CONFIG_SOURCES) docker/llm_config.h docker/llm_yaml.h \
+		src/ngx_http_llm_catalog.h $(OBJS)/Makefile
+	@cd $(NGINX_SRC) && gcc -g -O2 -Wall -Wextra -Werror \
+		-Wno-unused-parameter -I src/core -I src/event \
+		-I src/event/modules -I src/event/quic -I src/os/unix \
+		-I $(OBJS) -o $@ $(CONFIG_SOURCES) -lyaml -lm
 
 
 # tests of single rooms, as a module
