@@ -14,6 +14,7 @@
 #include "src/ngx_http_llm_key.h"
 #include "src/ngx_http_llm_provider.h"
 #include "src/ngx_http_llm_queue.h"
+#include "src/ngx_http_llm_resolve.h"
 #include "src/ngx_http_llm_route.h"
 #include "src/ngx_http_llm_store.h"
 #include "src/ngx_http_llm_vars.h"
@@ -248,6 +249,7 @@ ngx_http_llm_sweep(ngx_event_t *ev)
 
     if (zone) {
         ngx_http_llm_store_sweep(zone);
+        ngx_http_llm_resolve_sweep((ngx_cycle_t *) ngx_cycle);
     }
 
     ngx_add_timer(ev, 1000);

@@ -51,6 +51,7 @@ typedef struct {
 
     ngx_http_upstream_srv_conf_t     *uscf;
     ngx_uint_t                        naddrs;      /* 1 if it is not known */
+    struct ngx_http_llm_resolve_s    *resolve;     /* NULL: they are fixed */
     ngx_http_upstream_init_pt         original_init_upstream;
     ngx_http_upstream_init_peer_pt    original_init_peer;
 
@@ -58,7 +59,8 @@ typedef struct {
     unsigned                          verify:1;
     unsigned                          anonymous:1;   /* auth=none */
     unsigned                          addressed:1;   /* has addresses */
-    unsigned                          unresolved:1;  /* or would, by name */
+    unsigned                          unresolved:1;  /* or would, by name, in
+                                                        this worker */
     unsigned                          balanced:1;    /* llm_balance was given */
     unsigned                          queued:1;      /* llm_queue was */
 } ngx_http_llm_upstream_t;
@@ -78,6 +80,7 @@ typedef struct {
     ngx_str_t                         state;      /* llm_state */
     ngx_array_t                       upstreams;  /* of ..._upstream_t * */
     ngx_http_upstream_srv_conf_t     *late;       /* see the upstream room */
+    struct ngx_http_llm_resolver_s   *resolver;   /* of the system */
     ngx_uint_t                        providers;  /* llm_providers env */
     ngx_str_t                         fallback;   /* LLM_DEFAULT_UPSTREAM */
 } ngx_http_llm_main_conf_t;
@@ -148,6 +151,7 @@ typedef struct {
 
     struct ngx_http_llm_try_s        *try;
     struct ngx_http_llm_waiter_s     *waiter;
+    struct ngx_http_llm_resolve_waiter_s  *resolving;
     struct ngx_http_llm_peer_s       *peer;
     struct ngx_http_llm_judge_s      *judge;
     struct ngx_http_llm_hold_s       *hold;
@@ -163,8 +167,9 @@ typedef struct {
     unsigned                          reading:1;
     unsigned                          read:1;
     unsigned                          prepared:1;
-    unsigned                          waiting:1;   /* for a key, before the
-                                                      first try */
+    unsigned                          waiting:1;   /* for an address or a
+                                                      key, before the first
+                                                      try */
     unsigned                          answered:1;  /* by the provider */
     unsigned                          replace:1;   /* its answer by ours */
     unsigned                          replaced:1;  /* which was sent */
@@ -174,6 +179,8 @@ typedef struct {
 typedef struct ngx_http_llm_judge_s  ngx_http_llm_judge_t;
 typedef struct ngx_http_llm_hold_s   ngx_http_llm_hold_t;
 typedef struct ngx_http_llm_peer_s   ngx_http_llm_peer_t;
+typedef struct ngx_http_llm_resolve_s   ngx_http_llm_resolve_t;
+typedef struct ngx_http_llm_resolver_s  ngx_http_llm_resolver_t;
 typedef struct ngx_http_llm_waiter_s  ngx_http_llm_waiter_t;
 
 

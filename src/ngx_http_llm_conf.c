@@ -99,6 +99,7 @@ ngx_http_llm_conf_create_main(ngx_conf_t *cf)
      *     lmcf->zone_size = 0;
      *     lmcf->state = { 0, NULL };
      *     lmcf->late = NULL;
+     *     lmcf->resolver = NULL;
      *     lmcf->providers = 0;
      *     lmcf->fallback = { 0, NULL };
      */

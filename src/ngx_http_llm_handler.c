@@ -11,6 +11,7 @@
 #include "ngx_http_llm_error.h"
 #include "ngx_http_llm_local.h"
 #include "ngx_http_llm_queue.h"
+#include "ngx_http_llm_resolve.h"
 #include "ngx_http_llm_route.h"
 #include "ngx_http_llm_try.h"
 
@@ -23,6 +24,8 @@ static void ngx_http_llm_handler_resume(ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_handler_prepare(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_handler_route(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_handler_wait(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_handler_reserve(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
@@ -218,8 +221,22 @@ ngx_http_llm_precontent_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
 
+    if (ctx && ctx->waiting) {
+        return NGX_AGAIN;
+    }
+
     if (ctx == NULL || !ctx->prepared || ctx->try) {
-        return (ctx && ctx->waiting) ? NGX_AGAIN : NGX_DECLINED;
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_http_llm_resolve_wait(r, ctx, ngx_http_llm_handler_waited);
+
+    if (rc == NGX_AGAIN) {
+        return ngx_http_llm_handler_wait(r, ctx);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     rc = ngx_http_llm_handler_reserve(r, ctx);
@@ -234,9 +251,15 @@ ngx_http_llm_precontent_handler(ngx_http_request_t *r)
         return ngx_http_llm_try_refused(r, ctx);
     }
 
-    if (rc == NGX_ERROR
-        || ngx_handle_read_event(r->connection->read, 0) != NGX_OK)
-    {
+    return (rc == NGX_OK) ? ngx_http_llm_handler_wait(r, ctx)
+                          : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_llm_handler_wait(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

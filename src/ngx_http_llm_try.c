@@ -575,10 +575,10 @@ ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     } else if (busy.unresolved == ctx->ntargets) {
         status = ngx_http_llm_error(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE,
                                     "server_error", "provider_unresolved",
-                                    "The gateway did not find the host of "
-                                    "\"%V\" when it started.", name);
+                                    "The gateway does not find the host of "
+                                    "\"%V\".", name);
 
-        ctx->error.no_retry = 1;
+        ctx->error.retry_after = 1;
 
     } else {
         status = ngx_http_llm_error(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE,

@@ -10,6 +10,7 @@
 #include "ngx_http_llm_handler.h"
 #include "ngx_http_llm_judge.h"
 #include "ngx_http_llm_request.h"
+#include "ngx_http_llm_resolve.h"
 #include "ngx_http_llm_try.h"
 
 
@@ -136,11 +137,25 @@ ngx_http_llm_upstream_init(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
     upstream->addressed = 1;
     upstream->naddrs = ngx_http_llm_upstream_count(us);
 
-    if (upstream->original_init_upstream) {
-        return upstream->original_init_upstream(cf, us);
+    if (upstream->original_init_upstream == NULL) {
+        return ngx_http_upstream_init_round_robin(cf, us);
     }
 
-    return ngx_http_upstream_init_round_robin(cf, us);
+    /*
+     * Methods that know no backup servers keep what they have made of the
+     * addresses, and these may change.
+     */
+
+    if (upstream->resolve && !(us->flags & NGX_HTTP_UPSTREAM_BACKUP)) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "the balancing method of upstream \"%V\" is not used, "
+                      "as the addresses of its host may change",
+                      &upstream->name);
+
+        return ngx_http_upstream_init_round_robin(cf, us);
+    }
+
+    return upstream->original_init_upstream(cf, us);
 }
 
 
@@ -187,14 +202,23 @@ ngx_http_llm_upstream_address(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
     u.url = upstream->host;
     u.default_port = upstream->port;
 
-    if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
+    switch (ngx_http_llm_resolve_init(cf, upstream, &u)) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                       "%s \"%V\" in base URL of upstream \"%V\", which is "
-                      "down until the next reload",
-                      u.err ? u.err : "no memory", &upstream->host,
-                      &upstream->name);
+                      "down until %s", u.err ? u.err : "no memory",
+                      &upstream->host, &upstream->name,
+                      upstream->resolve ? "it is found"
+                                        : "the next reload");
         upstream->unresolved = 1;
         return NGX_OK;
+
+    default:
+        return NGX_ERROR;
     }
 
     server = us->servers->elts;
@@ -486,6 +510,10 @@ ngx_http_llm_upstream_enter(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     if (peer->upstream != upstream
         && ngx_http_llm_upstream_transport(r, ctx, upstream) != NGX_OK)
     {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_llm_resolve_enter(r, upstream) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -21,6 +21,8 @@ void ngx_llm_unit_bodies(ngx_pool_t *pool);
 void ngx_llm_unit_choice(ngx_pool_t *pool);
 void ngx_llm_unit_harvest(ngx_conf_t *cf);
 void ngx_llm_unit_ids(ngx_pool_t *pool);
+void ngx_llm_unit_names(ngx_pool_t *pool);
+void ngx_llm_unit_select(ngx_pool_t *pool);
 void ngx_llm_unit_signals(ngx_pool_t *pool);
 void ngx_llm_unit_state(ngx_pool_t *pool);
 void ngx_llm_unit_usage(ngx_pool_t *pool);

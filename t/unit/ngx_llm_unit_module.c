@@ -54,6 +54,7 @@ ngx_llm_unit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_llm_unit_bodies(cf->pool);
     ngx_llm_unit_verdicts(cf->pool);
     ngx_llm_unit_ids(cf->pool);
+    ngx_llm_unit_names(cf->pool);
     ngx_llm_unit_signals(cf->pool);
     ngx_llm_unit_state(cf->pool);
     ngx_llm_unit_usage(cf->pool);
