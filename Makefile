@@ -14,8 +14,10 @@ TEST_PACKAGES = perl procps curl openssl git valgrind python3 python3-venv \
 SOURCES = config ngx_http_llm_balancer_module.c \
 	$(wildcard src/*.c) $(wildcard src/*.h)
 
+ENTRYPOINT = $(addprefix docker/,entrypoint.c flags.c convert.c demo.c port.c \
+	serve.c) src/ngx_http_llm_catalog.c
 
-.PHONY: all build run test unit sdk clients harvest clean packages \
+.PHONY: all build run test unit sdk clients harvest image clean packages \
 	test-packages
 
 all: build
@@ -52,13 +54,12 @@ $(MODULE): $(SOURCES) $(OBJS)/Makefile
 	@$(MAKE) -s -f $(OBJS)/Makefile -C $(NGINX_SRC) modules
 
 
-$(OBJS)/llm-entrypoint: docker/entrypoint.c src/ngx_http_llm_catalog.c \
+$(OBJS)/llm-entrypoint: $(ENTRYPOINT) docker/entrypoint.h \
 		src/ngx_http_llm_catalog.h $(OBJS)/Makefile
 	@cd $(NGINX_SRC) && gcc -g -O2 -Wall -Wextra -Werror \
 		-Wno-unused-parameter -I src/core -I src/event \
 		-I src/event/modules -I src/event/quic -I src/os/unix \
-		-I $(OBJS) -o $@ $(CURDIR)/docker/entrypoint.c \
-		$(CURDIR)/src/ngx_http_llm_catalog.c
+		-I $(OBJS) -o $@ $(addprefix $(CURDIR)/,$(ENTRYPOINT))
 
 
 CONFIG_SOURCES = $(addprefix $(CURDIR)/docker/,llm_config.c llm_entry.c \
@@ -142,9 +143,11 @@ clients: test-packages build $(OBJS)/clients/.python $(OBJS)/clients/.node
 	@prove $(PROVE) -It/lib t/clients/
 
 
+# FLAGS="--port 5000" are LiteLLM's
+
 run: build
 	@mkdir -p run
-	@exec $(OBJS)/llm-entrypoint conf.d run $(MODULE)
+	@exec $(OBJS)/llm-entrypoint conf.d run $(MODULE) $(FLAGS)
 
 
 # TESTS="t/round.t t/tls.t" runs some of them; PROVE="-v" tells more
@@ -157,6 +160,25 @@ test: test-packages build unit sdk
 
 harvest: build
 	@exec python3 -B t/harvest/run.py $(HARVEST)
+
+
+# ENGINE="buildah --storage-driver=vfs bud --isolation chroot" says with what
+
+IMAGE ?= llm-balancer
+
+image:
+	@engine="$(ENGINE)"; \
+	if [ "$$engine" ]; then :; \
+	elif docker info >/dev/null 2>&1; then engine="docker build"; \
+	elif podman info >/dev/null 2>&1; then \
+		engine="podman build --format docker"; \
+	elif buildah info >/dev/null 2>&1; then \
+		engine="buildah bud --format docker"; \
+	else \
+		echo "docker, podman or buildah is needed, and none answers" >&2; \
+		exit 1; \
+	fi; \
+	$$engine -t $(IMAGE) -f docker/Dockerfile .
 
 
 clean:

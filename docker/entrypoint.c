@@ -5,16 +5,13 @@
 
 
 /*
- * Starts nginx as the balancer, for "make run": what the environment leaves
- * open is filled in here, what it says is read by the module's directives.
+ * Starts nginx as the balancer, for "make run" and in the container: what the
+ * environment leaves open is filled in here, what it says is read by the
+ * module's directives.
  */
 
 
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include "../src/ngx_http_llm_catalog.h"
-
-#include <sys/random.h>
+#include "entrypoint.h"
 
 
 #define LLM_DEFAULT_HOST     "127.0.0.1"
@@ -23,89 +20,258 @@
 #define LLM_DEFAULT_BALANCE  "headroom"
 #define LLM_DEFAULT_QUEUE    "15s,64"
 
-#define LLM_DEMO_KEYS        "demo-key-1,demo-key-2,demo-key-3"
+#define LLM_CONTAINER_HOST   "0.0.0.0"
+#define LLM_CONTAINER_CONF   "/etc/llm-balancer"
+#define LLM_CONTAINER_RUN    "/var/lib/llm-balancer"
+#define LLM_CONTAINER_MODULE                                                  \
+    "/usr/lib/nginx/modules/ngx_http_llm_balancer_module.so"
 
 
+static int llm_settle(llm_start_t *start);
+static int llm_start(llm_start_t *start);
+static int llm_listening(llm_start_t *start, const char *run);
+static const char *llm_log_level(void);
 static int llm_has_provider(void);
-static int llm_is_set(const char *name, size_t len);
 static void llm_default(const char *name, const char *value);
 static int llm_master_key(void);
-static int llm_demo(void);
-static int llm_free_port(void);
-static int llm_path(char *dst, size_t size, const char *dir,
-    const char *name);
 
 
 int
 main(int argc, char *const *argv)
 {
-    int    demo;
-    char   conf[PATH_MAX], module[PATH_MAX], run[PATH_MAX];
-    char   globals[2 * PATH_MAX];
+    llm_start_t  start;
 
-    if (argc != 4) {
-        fprintf(stderr, "usage: llm-entrypoint CONF_DIR RUN_DIR MODULE\n");
-        return 2;
+    memset(&start, 0, sizeof(start));
+
+    if (argc >= 4 && argv[1][0] != '-') {
+        start.conf_dir = argv[1];
+        start.run_dir = argv[2];
+        start.module = argv[3];
+        argc -= 4;
+        argv += 4;
+
+    } else {
+        start.conf_dir = LLM_CONTAINER_CONF;
+        start.run_dir = LLM_CONTAINER_RUN;
+        start.module = LLM_CONTAINER_MODULE;
+        start.container = 1;
+        argc -= 1;
+        argv += 1;
     }
 
-    llm_default("HOST", LLM_DEFAULT_HOST);
+    if (llm_flags(&start, argc, argv) != 0) {
+        return 1;
+    }
+
+    if (start.help) {
+        printf("usage: llm-entrypoint [CONF_DIR RUN_DIR MODULE] [--port PORT] "
+               "[--host HOST]\n           [--num_workers NUMBER|auto] "
+               "[--config FILE] [--debug] [--health]\n           "
+               "[--validate_config] [--version]\n");
+        return 0;
+    }
+
+    if (start.version) {
+        printf("nginx %s, for the LLM balancer\n", NGINX_VERSION);
+        return 0;
+    }
+
+    if (start.health) {
+        return (llm_health(&start) == 0) ? 0 : 1;
+    }
+
+    if (llm_settle(&start) != 0) {
+        return 1;
+    }
+
+    if (start.skip) {
+        return 0;
+    }
+
+    return llm_start(&start);
+}
+
+
+/* everything that can be wrong is found here, before nginx is started */
+
+static int
+llm_settle(llm_start_t *start)
+{
+    const char  *demo, *workers;
+
+    llm_default("HOST", start->container ? LLM_CONTAINER_HOST
+                                         : LLM_DEFAULT_HOST);
     llm_default("PORT", LLM_DEFAULT_PORT);
     llm_default("NUM_WORKERS", LLM_DEFAULT_WORKERS);
     llm_default("LLM_BALANCE", LLM_DEFAULT_BALANCE);
 
-    if (strcmp(getenv("NUM_WORKERS"), "auto") != 0
-        && (atoi(getenv("NUM_WORKERS")) < 1
-            || strspn(getenv("NUM_WORKERS"), "0123456789")
-               != strlen(getenv("NUM_WORKERS"))))
+    workers = getenv("NUM_WORKERS");
+
+    if (strcmp(workers, "auto") != 0
+        && (atoi(workers) < 1
+            || strspn(workers, "0123456789") != strlen(workers)))
     {
-        fprintf(stderr, "llm-entrypoint: NUM_WORKERS is \"%s\", a number "
-                "from 1 or \"auto\" is expected\n", getenv("NUM_WORKERS"));
-        return 1;
+        fprintf(stderr, LLM_NAME "NUM_WORKERS is \"%s\", a number from 1 or "
+                "\"auto\" is expected\n", workers);
+        return -1;
     }
 
-    demo = !llm_has_provider();
+    if (access(start->run_dir, W_OK|X_OK) == -1) {
+        fprintf(stderr, LLM_NAME "\"%s\" must be a directory to write to: "
+                "%s\n", start->run_dir, strerror(errno));
+        return -1;
+    }
+
+    if (llm_one_model(start) != 0
+        || (start->config && llm_convert(start) != 0))
+    {
+        return -1;
+    }
+
+    if (!start->keys && !llm_has_provider()) {
+
+        demo = getenv("LLM_DEMO");
+
+        if (start->container && (demo == NULL || strcmp(demo, "1") != 0)) {
+            fprintf(stderr, LLM_NAME "there is no provider key: set "
+                    "OPENAI_API_KEYS=key1,key2 (or GEMINI_API_KEYS, "
+                    "MISTRAL_API_KEYS, ...), or LLM_DEMO=1 for a simulated "
+                    "provider\n");
+            return -1;
+        }
+
+        start->demo = 1;
+    }
 
     /* its limits are there to be seen, not to be waited for */
 
-    llm_default("LLM_QUEUE", demo ? "off" : LLM_DEFAULT_QUEUE);
+    llm_default("LLM_QUEUE", start->demo ? "off" : LLM_DEFAULT_QUEUE);
 
-    if (demo) {
-        if (llm_demo() != 0) {
-            return 1;
-        }
+    if (!start->demo && llm_master_key() != 0) {
+        return -1;
+    }
 
-    } else if (llm_master_key() != 0) {
+    if (!start->check && llm_probe(getenv("HOST"), getenv("PORT")) != 0) {
+        return -1;
+    }
+
+    return start->demo ? llm_demo() : 0;
+}
+
+
+static int
+llm_start(llm_start_t *start)
+{
+    int    n;
+    char   conf[PATH_MAX], module[PATH_MAX], run[PATH_MAX];
+    char   globals[2 * PATH_MAX];
+    char  *args[12];
+
+    if (realpath(start->run_dir, run) == NULL
+        || realpath(start->module, module) == NULL)
+    {
+        fprintf(stderr, LLM_NAME "\"%s\", \"%s\": %s\n", start->run_dir,
+                start->module, strerror(errno));
         return 1;
     }
 
-    if (realpath(argv[2], run) == NULL || realpath(argv[3], module) == NULL) {
-        fprintf(stderr, "llm-entrypoint: \"%s\", \"%s\": %s\n", argv[2],
-                argv[3], strerror(errno));
-        return 1;
-    }
-
-    if (llm_path(conf, sizeof(conf), argv[1],
-                 demo ? "demo.conf" : "nginx.conf")
-        != 0)
+    if (llm_path(conf, sizeof(conf), start->conf_dir,
+                 start->demo ? "demo.conf" : "nginx.conf")
+        != 0
+        || llm_listening(start, run) != 0)
     {
         return 1;
     }
 
     (void) snprintf(globals, sizeof(globals),
-                    "load_module %s; worker_processes %s; daemon off;",
-                    module, getenv("NUM_WORKERS"));
+                    "load_module %s; worker_processes %s; daemon off; "
+                    "error_log stderr %s;",
+                    module, getenv("NUM_WORKERS"), llm_log_level());
 
-    (void) execlp("nginx", "nginx", "-e", "stderr", "-p", run, "-c", conf,
-                  "-g", globals, (char *) NULL);
+    n = 0;
 
-    /* Debian has it where a user's path does not lead */
+    args[n++] = (char *) "nginx";
+    args[n++] = (char *) "-e";
+    args[n++] = (char *) "stderr";
+    args[n++] = (char *) "-p";
+    args[n++] = run;
+    args[n++] = (char *) "-c";
+    args[n++] = conf;
+    args[n++] = (char *) "-g";
+    args[n++] = globals;
 
-    (void) execl("/usr/sbin/nginx", "nginx", "-e", "stderr", "-p", run, "-c",
-                 conf, "-g", globals, (char *) NULL);
+    if (start->check) {
+        args[n++] = (char *) "-t";
+    }
 
-    fprintf(stderr, "llm-entrypoint: nginx: %s\n", strerror(errno));
+    args[n] = NULL;
 
-    return 1;
+    return llm_serve(args);
+}
+
+
+/* for "--health", which has the environment but not the command line */
+
+static int
+llm_listening(llm_start_t *start, const char *run)
+{
+    char   path[PATH_MAX];
+    FILE  *file;
+
+    if (start->check) {
+        return 0;
+    }
+
+    if (llm_path(path, sizeof(path), run, "listen") != 0) {
+        return -1;
+    }
+
+    file = fopen(path, "w");
+
+    if (file == NULL
+        || fprintf(file, "%s %s\n", getenv("HOST"), getenv("PORT")) < 0
+        || fclose(file) != 0)
+    {
+        fprintf(stderr, LLM_NAME "\"%s\": %s\n", path, strerror(errno));
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/* never nginx's own debug: that writes whole requests, with their keys */
+
+static const char *
+llm_log_level(void)
+{
+    size_t       i;
+    const char  *level;
+
+    static const char  *levels[][2] = {
+        { "DEBUG", "info" },
+        { "INFO", "notice" },
+        { "WARNING", "warn" },
+        { "ERROR", "error" },
+        { "CRITICAL", "crit" }
+    };
+
+    level = getenv("LITELLM_LOG");
+
+    if (level == NULL || *level == '\0') {
+        return "notice";
+    }
+
+    for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        if (strcasecmp(level, levels[i][0]) == 0) {
+            return levels[i][1];
+        }
+    }
+
+    fprintf(stderr, LLM_NAME "LITELLM_LOG is ignored: \"%s\" is not one of "
+            "DEBUG, INFO, WARNING, ERROR, CRITICAL\n", level);
+
+    return "notice";
 }
 
 
@@ -147,7 +313,7 @@ llm_has_provider(void)
 
 /* NAME or NAME_FILE, and not empty */
 
-static int
+int
 llm_is_set(const char *name, size_t len)
 {
     char         variable[128];
@@ -190,7 +356,7 @@ llm_default(const char *name, const char *value)
     file = (path && *path) ? fopen(path, "r") : NULL;
 
     if (path && *path && file == NULL) {
-        fprintf(stderr, "llm-entrypoint: %s: \"%s\": %s\n", variable, path,
+        fprintf(stderr, LLM_NAME "%s: \"%s\": %s\n", variable, path,
                 strerror(errno));
         exit(1);
     }
@@ -222,7 +388,7 @@ llm_master_key(void)
         return 0;
     }
 
-    fprintf(stderr, "llm-entrypoint: LITELLM_MASTER_KEY is not set; clients "
+    fprintf(stderr, LLM_NAME "LITELLM_MASTER_KEY is not set; clients "
             "present it, and without it the provider keys would be open to "
             "everybody (LLM_ALLOW_ANONYMOUS=1 if that is meant)\n");
 
@@ -230,104 +396,7 @@ llm_master_key(void)
 }
 
 
-static int
-llm_demo(void)
-{
-    int             i, port;
-    char            key[sizeof("sk-demo-") + 2 * 12], base[64], text[16];
-    const char     *shown;
-    unsigned char   random[12];
-
-    port = llm_free_port();
-
-    if (port == -1
-        || getrandom(random, sizeof(random), 0) != (ssize_t) sizeof(random))
-    {
-        fprintf(stderr, "llm-entrypoint: no demo: %s\n", strerror(errno));
-        return 1;
-    }
-
-    strcpy(key, "sk-demo-");
-
-    for (i = 0; i < (int) sizeof(random); i++) {
-        (void) snprintf(key + strlen("sk-demo-") + 2 * i, 3, "%02x",
-                        random[i]);
-    }
-
-    /* a generated key is there to be shown, somebody's own is not */
-
-    shown = key;
-
-    if (llm_is_set("LITELLM_MASTER_KEY", strlen("LITELLM_MASTER_KEY"))) {
-        shown = "your LITELLM_MASTER_KEY";
-
-    } else {
-        (void) setenv("LITELLM_MASTER_KEY", key, 1);
-    }
-
-    (void) snprintf(text, sizeof(text), "%d", port);
-    (void) setenv("LLM_DEMO_PORT", text, 1);
-
-    (void) snprintf(base, sizeof(base), "http://127.0.0.1:%d/v1", port);
-    (void) setenv("OPENAI_API_BASE", base, 1);
-    (void) unsetenv("OPENAI_BASE_URL");
-    (void) setenv("OPENAI_API_KEYS", LLM_DEMO_KEYS, 1);
-
-    printf("\nNo provider key is in the environment, so this is the demo: a "
-           "simulated\nOpenAI with three keys, each limited to a few requests "
-           "a minute.  Try\n\n"
-           "    curl http://%s:%s/v1/chat/completions \\\n"
-           "        -H 'Authorization: Bearer %s' \\\n"
-           "        -H 'Content-Type: application/json' \\\n"
-           "        -d '{\"model\":\"gpt-4o\",\"messages\":"
-           "[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n\n"
-           "several times: the answer names the key it was made with, and the "
-           "log below\ntells which keys had to be passed by.  For your own "
-           "keys set\nOPENAI_API_KEYS=key1,key2 (or GEMINI_API_KEYS, "
-           "MISTRAL_API_KEYS, ...) and\nLITELLM_MASTER_KEY.\n\n",
-           getenv("HOST"), getenv("PORT"), shown);
-
-    (void) fflush(stdout);
-
-    return 0;
-}
-
-
-/* a port that nobody listens on at this moment */
-
-static int
-llm_free_port(void)
-{
-    int                 s;
-    socklen_t           len;
-    struct sockaddr_in  sin;
-
-    s = socket(AF_INET, SOCK_STREAM, 0);
-
-    if (s == -1) {
-        return -1;
-    }
-
-    memset(&sin, 0, sizeof(sin));
-    sin.sin_family = AF_INET;
-    sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-
-    len = sizeof(sin);
-
-    if (bind(s, (struct sockaddr *) &sin, len) == -1
-        || getsockname(s, (struct sockaddr *) &sin, &len) == -1)
-    {
-        (void) close(s);
-        return -1;
-    }
-
-    (void) close(s);
-
-    return ntohs(sin.sin_port);
-}
-
-
-static int
+int
 llm_path(char *dst, size_t size, const char *dir, const char *name)
 {
     char  path[PATH_MAX];
@@ -335,7 +404,7 @@ llm_path(char *dst, size_t size, const char *dir, const char *name)
     if (realpath(dir, path) == NULL
         || snprintf(dst, size, "%s/%s", path, name) >= (int) size)
     {
-        fprintf(stderr, "llm-entrypoint: \"%s/%s\": %s\n", dir, name,
+        fprintf(stderr, LLM_NAME "\"%s/%s\": %s\n", dir, name,
                 strerror(errno));
         return -1;
     }

@@ -397,7 +397,7 @@ like($out, qr/llm_key env:K1;.*llm_key env:MISTRAL_API_KEY;/s,
 # requests, with the example of the README
 
 open my $fh, '<', "$LLMTest::ROOT/README.md" or die $!;
-my ($example) = join('', <$fh>) =~ /^```yaml\n(.*?)^```/ms;
+my ($example) = join('', <$fh>) =~ /^```yaml\n(model_list:.*?)^```/ms;
 
 %ENV = (%ENV, %keys, OPENAI_KEY_1 => 'sk-1', OPENAI_KEY_2 => 'sk-2',
 	MISTRAL_API_KEY => 'sk-m', LITELLM_MASTER_KEY => 'master-key',

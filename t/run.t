@@ -143,7 +143,9 @@ like($t->read_file('out'), qr/invalid port "x"/, 'a wrong port');
 
 my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1:0');
 start(%env, PORT => $s->sockport());
-like($t->read_file('out'), qr/bind\(\) to .* failed/, 'a port in use');
+is($t->read_file('out'), 'llm-entrypoint: port ' . $s->sockport()
+	. " of 127.0.0.1 is in use by another process; PORT or --port says another one\n",
+	'a port in use');
 
 start(%env, HOST => '::1', LLM_ALLOW_ANONYMOUS => 1);
 ok(wait_for(sub { $t->read_file('out') =~ /start worker|invalid|failed/ })

@@ -174,7 +174,7 @@ sub port {
 	return $ports{$num} if $ports{$num};
 
 	for (1 .. 200) {
-		my $port = 8000 + int(rand(24000));
+		my $port = 9000 + int(rand(23000));
 
 		my $udp = IO::Socket::INET->new(
 			Proto => 'udp', LocalAddr => "127.0.0.1:$port",
