@@ -15,7 +15,7 @@ SOURCES = config ngx_http_llm_balancer_module.c \
 	$(wildcard src/*.c) $(wildcard src/*.h)
 
 ENTRYPOINT = $(addprefix docker/,entrypoint.c flags.c convert.c demo.c port.c \
-	serve.c) src/ngx_http_llm_catalog.c
+	serve.c settings.c) src/ngx_http_llm_catalog.c
 
 .PHONY: all build run test unit sdk clients harvest image clean packages \
 	test-packages
@@ -54,7 +54,7 @@ $(MODULE): $(SOURCES) $(OBJS)/Makefile
 	@$(MAKE) -s -f $(OBJS)/Makefile -C $(NGINX_SRC) modules
 
 
-$(OBJS)/llm-entrypoint: $(ENTRYPOINT) docker/entrypoint.h \
+$(OBJS)/llm-entrypoint: $(ENTRYPOINT) docker/start.h \
 		src/ngx_http_llm_catalog.h $(OBJS)/Makefile
 	@cd $(NGINX_SRC) && gcc -g -O2 -Wall -Wextra -Werror \
 		-Wno-unused-parameter -I src/core -I src/event \
@@ -63,9 +63,9 @@ $(OBJS)/llm-entrypoint: $(ENTRYPOINT) docker/entrypoint.h \
 
 
 CONFIG_SOURCES = $(addprefix $(CURDIR)/docker/,llm_config.c llm_entry.c \
-	llm_print.c llm_rule.c llm_yaml.c) $(CURDIR)/src/ngx_http_llm_catalog.c
+	llm_print.c llm_rule.c llm_settings.c llm_yaml.c) $(CURDIR)/src/ngx_http_llm_catalog.c
 
-$(OBJS)/llm-config: $(CONFIG_SOURCES) docker/llm_config.h docker/llm_yaml.h \
+$(OBJS)/llm-config: $(CONFIG_SOURCES) docker/llm_settings.h docker/llm_yaml.h \
 		src/ngx_http_llm_catalog.h $(OBJS)/Makefile
 	@cd $(NGINX_SRC) && gcc -g -O2 -Wall -Wextra -Werror \
 		-Wno-unused-parameter -I src/core -I src/event \

@@ -11,7 +11,7 @@
  */
 
 
-#include "entrypoint.h"
+#include "start.h"
 
 #include <sys/wait.h>
 

@@ -7,7 +7,7 @@
 /* a simulated provider, for those who have no key yet */
 
 
-#include "entrypoint.h"
+#include "start.h"
 
 #include <sys/random.h>
 

@@ -7,7 +7,7 @@
 /* LiteLLM's command line: what means something here is done, the rest named */
 
 
-#include "entrypoint.h"
+#include "start.h"
 
 
 typedef enum {

@@ -6,7 +6,7 @@
 
 #include <ctype.h>
 
-#include "llm_config.h"
+#include "llm_settings.h"
 
 
 static llm_node_t *llm_entry_param(llm_config_t *config, llm_node_t *params,

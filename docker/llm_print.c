@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <math.h>
 
-#include "llm_config.h"
+#include "llm_settings.h"
 
 
 /* nginx reads a word into a buffer of 4096 bytes */

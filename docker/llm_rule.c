@@ -11,7 +11,7 @@
  */
 
 
-#include "llm_config.h"
+#include "llm_settings.h"
 
 
 /* entries that become keys of one upstream */

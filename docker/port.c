@@ -4,7 +4,7 @@
  */
 
 
-#include "entrypoint.h"
+#include "start.h"
 
 #include <netdb.h>
 

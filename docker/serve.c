@@ -7,7 +7,7 @@
 /* nginx as a child: SIGTERM lets requests end, as docker stop means it */
 
 
-#include "entrypoint.h"
+#include "start.h"
 
 #include <sys/prctl.h>
 #include <sys/resource.h>

@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _LLM_ENTRYPOINT_H_INCLUDED_
-#define _LLM_ENTRYPOINT_H_INCLUDED_
+#ifndef _LLM_START_H_INCLUDED_
+#define _LLM_START_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -46,8 +46,11 @@ int llm_probe(const char *host, const char *port);
 int llm_health(llm_start_t *start);
 int llm_serve(char *const *argv);
 
+/* NAME or NAME_FILE, and not empty; or else a value of ours */
+
 int llm_is_set(const char *name, size_t len);
+void llm_default(const char *name, const char *value);
 int llm_path(char *dst, size_t size, const char *dir, const char *name);
 
 
-#endif /* _LLM_ENTRYPOINT_H_INCLUDED_ */
+#endif /* _LLM_START_H_INCLUDED_ */

@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _LLM_CONFIG_H_INCLUDED_
-#define _LLM_CONFIG_H_INCLUDED_
+#ifndef _LLM_SETTINGS_H_INCLUDED_
+#define _LLM_SETTINGS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -142,4 +142,4 @@ llm_rule_t *llm_rule_find(llm_config_t *config, const char *name);
 void llm_print(llm_config_t *config, FILE *out);
 
 
-#endif /* _LLM_CONFIG_H_INCLUDED_ */
+#endif /* _LLM_SETTINGS_H_INCLUDED_ */
