@@ -22,6 +22,11 @@
 #define NGX_HTTP_LLM_JUDGE_RESULT  4096
 
 
+/* what the log shows of a header's value */
+
+#define NGX_HTTP_LLM_JUDGE_SHOWN   32
+
+
 struct ngx_http_llm_judge_s {
     ngx_int_t                 (*process_header)(ngx_http_request_t *r);
     ngx_int_t                 (*reinit_request)(ngx_http_request_t *r);
@@ -53,6 +58,8 @@ static ngx_int_t ngx_http_llm_judge_go_on(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static void ngx_http_llm_judge_facts(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
+static void ngx_http_llm_judge_doubt(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx, ngx_str_t *name, ngx_str_t *value);
 static ngx_int_t ngx_http_llm_judge_error(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_judge_result(ngx_http_request_t *r,
@@ -364,8 +371,10 @@ ngx_http_llm_judge_go_on(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 static void
 ngx_http_llm_judge_facts(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
-    ngx_str_t                name, **hint;
+    uint64_t                 now;
+    ngx_str_t                name, doubted, *value, **hint;
     ngx_uint_t               i;
+    const char              *known;
     ngx_table_elt_t         *h;
     ngx_http_llm_facts_t    *facts;
     ngx_http_llm_headers_t   headers;
@@ -384,6 +393,11 @@ ngx_http_llm_judge_facts(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     facts = &ctx->judge->facts;
     facts->status = ctx->judge->status;
+    facts->modelless = (ctx->try->lease.model == 0);
+
+    now = ngx_http_llm_judge_now();
+    value = NULL;
+    ngx_str_null(&doubted);
 
     ngx_http_llm_headers_start(&headers, &r->upstream->headers_in.headers);
 
@@ -405,9 +419,64 @@ ngx_http_llm_judge_facts(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         name.data = h->lowcase_key;
         name.len = h->key.len;
 
-        ngx_http_llm_told_header(&facts->told, facts->provider, &name,
-                                 &h->value, ngx_http_llm_judge_now());
+        if (ngx_http_llm_told_header(&facts->told, facts->provider, &name,
+                                     &h->value, now)
+            != NGX_OK
+            && value == NULL)
+        {
+            doubted = name;
+            value = &h->value;
+        }
     }
+
+    if (value == NULL) {
+        value = ngx_http_llm_verdict_doubted(facts, now, &known);
+
+        if (value == NULL) {
+            return;
+        }
+
+        doubted.data = (u_char *) known;
+        doubted.len = ngx_strlen(known);
+    }
+
+    ngx_http_llm_judge_doubt(r, ctx, &doubted, value);
+}
+
+
+/* the value is the provider's, so it could be anything, even the key */
+
+static void
+ngx_http_llm_judge_doubt(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
+    ngx_str_t *name, ngx_str_t *value)
+{
+    u_char      text[NGX_HTTP_LLM_JUDGE_SHOWN];
+    size_t      i, len;
+    ngx_str_t  *secret;
+
+    secret = &ctx->try->secret;
+
+    if (secret->len
+        && ngx_strlcasestrn(value->data, value->data + value->len,
+                            secret->data, secret->len - 1)
+           != NULL)
+    {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "upstream \"%V\" sent \"%V\" with a value that cannot "
+                      "be and is not shown", &ctx->try->upstream->name, name);
+        return;
+    }
+
+    len = ngx_min(value->len, NGX_HTTP_LLM_JUDGE_SHOWN);
+
+    for (i = 0; i < len; i++) {
+        text[i] = (value->data[i] >= ' ' && value->data[i] <= '~')
+                  ? value->data[i] : '?';
+    }
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "upstream \"%V\" sent \"%V: %*s\", which cannot be and is "
+                  "ignored", &ctx->try->upstream->name, name, len, text);
 }
 
 
@@ -558,6 +627,7 @@ ngx_http_llm_judge_complain(ngx_http_request_t *r, ngx_http_llm_judge_t *judge,
     }
 
     if (error || complaint->error) {
+        judge->facts.event = 1;
         judge->facts.complaint = complaint;
         judge->facts.status = ngx_http_llm_verdict_status(complaint);
     }
@@ -781,7 +851,11 @@ ngx_http_llm_judge_final(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
     try = ctx->try;
 
-    if (judgement->verdict == NGX_HTTP_LLM_FINISHED) {
+    /* what is about the model is for who asked for it */
+
+    if (judgement->verdict == NGX_HTTP_LLM_FINISHED
+        && judgement->scope != NGX_HTTP_LLM_SCOPE_MODEL)
+    {
         (void) ngx_http_llm_try_refused(r, ctx);
         ctx->replace = 1;
 

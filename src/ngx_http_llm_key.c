@@ -9,6 +9,7 @@
 
 static char *ngx_http_llm_key_param(ngx_conf_t *cf, ngx_str_t *value,
     ngx_uint_t n, ngx_http_llm_key_t *key);
+static ngx_uint_t ngx_http_llm_key_repeats(ngx_str_t *value, ngx_uint_t n);
 static ngx_int_t ngx_http_llm_key_models(ngx_conf_t *cf, ngx_str_t *value,
     ngx_array_t **models);
 static ngx_int_t ngx_http_llm_key_fingerprint(
@@ -44,6 +45,12 @@ ngx_http_llm_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         if (ngx_http_llm_key_param(cf, &value[i], i, &params)
             != NGX_CONF_OK)
         {
+            return NGX_CONF_ERROR;
+        }
+
+        if (ngx_http_llm_key_repeats(value, i)) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "duplicate parameter \"%V\"", &value[i]);
             return NGX_CONF_ERROR;
         }
     }
@@ -177,6 +184,30 @@ invalid:
 }
 
 
+/* whether one of the parameters in front of it has the same name */
+
+static ngx_uint_t
+ngx_http_llm_key_repeats(ngx_str_t *value, ngx_uint_t n)
+{
+    u_char      *p;
+    size_t       len;
+    ngx_uint_t   i;
+
+    p = ngx_strlchr(value[n].data, value[n].data + value[n].len, '=');
+    len = p ? (size_t) (p + 1 - value[n].data) : value[n].len;
+
+    for (i = 2; i < n; i++) {
+        if (value[i].len >= len
+            && ngx_strncmp(value[i].data, value[n].data, len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static ngx_int_t
 ngx_http_llm_key_models(ngx_conf_t *cf, ngx_str_t *value,
     ngx_array_t **models)
@@ -209,6 +240,12 @@ ngx_http_llm_key_models(ngx_conf_t *cf, ngx_str_t *value,
 
         model->data = p;
         model->len = end - p;
+    }
+
+    if ((*models)->nelts == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
+                           value);
+        return NGX_ERROR;
     }
 
     return NGX_OK;

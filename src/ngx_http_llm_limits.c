@@ -23,6 +23,10 @@ typedef struct {
 } ngx_http_llm_limits_unit_t;
 
 
+static ngx_int_t ngx_http_llm_limits_number(ngx_str_t *value, uint64_t now,
+    ngx_msec_t *wait);
+static ngx_int_t ngx_http_llm_limits_until(uint64_t at, uint64_t now,
+    ngx_msec_t *wait);
 static ngx_int_t ngx_http_llm_limits_decimal(ngx_str_t *value,
     ngx_uint_t scale, ngx_msec_t *wait);
 static ngx_int_t ngx_http_llm_limits_date(ngx_str_t *value, uint64_t *msec);
@@ -49,12 +53,16 @@ static ngx_http_llm_limits_unit_t  ngx_http_llm_limits_units[] = {
 
 
 ngx_int_t
-ngx_http_llm_limits_retry_after(ngx_str_t *value, time_t now, ngx_msec_t *wait)
+ngx_http_llm_limits_retry_after(ngx_str_t *value, uint64_t now,
+    ngx_msec_t *wait)
 {
-    time_t  date;
+    time_t     date;
+    ngx_int_t  rc;
 
-    if (ngx_http_llm_limits_decimal(value, 1000, wait) == NGX_OK) {
-        return NGX_OK;
+    rc = ngx_http_llm_limits_number(value, now, wait);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
     date = ngx_parse_http_time(value->data, value->len);
@@ -63,17 +71,7 @@ ngx_http_llm_limits_retry_after(ngx_str_t *value, time_t now, ngx_msec_t *wait)
         return NGX_ERROR;
     }
 
-    if (date <= now) {
-        *wait = 0;
-
-    } else if (date - now >= NGX_HTTP_LLM_LIMITS_MAX / 1000) {
-        *wait = NGX_HTTP_LLM_LIMITS_MAX;
-
-    } else {
-        *wait = (ngx_msec_t) (date - now) * 1000;
-    }
-
-    return NGX_OK;
+    return ngx_http_llm_limits_until((uint64_t) date * 1000, now, wait);
 }
 
 
@@ -84,6 +82,59 @@ ngx_http_llm_limits_msec(ngx_str_t *value, ngx_msec_t *wait)
 }
 
 
+/* seconds to come, or a time since the epoch; NGX_DECLINED: no number */
+
+static ngx_int_t
+ngx_http_llm_limits_number(ngx_str_t *value, uint64_t now, ngx_msec_t *wait)
+{
+    int64_t     number;
+    uint64_t    at;
+    ngx_msec_t  rest;
+
+    if (ngx_http_llm_limits_count(value, &number) != NGX_OK) {
+
+        /* nor is it one that begins with its point, or is beyond all times */
+
+        if (ngx_http_llm_limits_decimal(value, 1000, &rest) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        if (value->data[0] != '.') {
+            return NGX_ERROR;
+        }
+
+        *wait = rest;
+
+        return NGX_OK;
+    }
+
+    at = (uint64_t) number;
+
+    if (at < NGX_HTTP_LLM_LIMITS_EPOCH) {
+        return ngx_http_llm_limits_decimal(value, 1000, wait);
+    }
+
+    if (at < NGX_HTTP_LLM_LIMITS_EPOCH_MSEC) {
+        at *= 1000;
+    }
+
+    return ngx_http_llm_limits_until(at, now, wait);
+}
+
+
+static ngx_int_t
+ngx_http_llm_limits_until(uint64_t at, uint64_t now, ngx_msec_t *wait)
+{
+    if (at <= now) {
+        return NGX_ERROR;
+    }
+
+    *wait = (ngx_msec_t) ngx_min(at - now, NGX_HTTP_LLM_LIMITS_MAX);
+
+    return NGX_OK;
+}
+
+
 /* digits [ "." digits ], in units of scale milliseconds, rounded up */
 
 static ngx_int_t
@@ -91,7 +142,7 @@ ngx_http_llm_limits_decimal(ngx_str_t *value, ngx_uint_t scale,
     ngx_msec_t *wait)
 {
     u_char      *p, *last;
-    ngx_msec_t   msec;
+    uint64_t     msec;
     ngx_uint_t   digits, unit, rest;
 
     p = value->data;
@@ -100,7 +151,7 @@ ngx_http_llm_limits_decimal(ngx_str_t *value, ngx_uint_t scale,
     digits = 0;
 
     for ( /* void */ ; p < last && *p >= '0' && *p <= '9'; p++) {
-        msec = ngx_min(msec * 10 + (*p - '0') * scale,
+        msec = ngx_min(msec * 10 + (uint64_t) (*p - '0') * scale,
                        NGX_HTTP_LLM_LIMITS_MAX);
         digits++;
     }
@@ -121,7 +172,7 @@ ngx_http_llm_limits_decimal(ngx_str_t *value, ngx_uint_t scale,
         return NGX_ERROR;
     }
 
-    *wait = ngx_min(msec + rest, NGX_HTTP_LLM_LIMITS_MAX);
+    *wait = (ngx_msec_t) ngx_min(msec + rest, NGX_HTTP_LLM_LIMITS_MAX);
 
     return NGX_OK;
 }
@@ -180,34 +231,24 @@ ngx_http_llm_limits_duration(ngx_str_t *value, ngx_msec_t *wait)
 ngx_int_t
 ngx_http_llm_limits_reset(ngx_str_t *value, uint64_t now, ngx_msec_t *wait)
 {
-    int64_t   number;
-    uint64_t  at;
+    uint64_t   at;
+    ngx_int_t  rc;
 
-    if (ngx_http_llm_limits_count(value, &number) == NGX_OK) {
-        at = (uint64_t) number;
+    rc = ngx_http_llm_limits_number(value, now, wait);
 
-        if (at < NGX_HTTP_LLM_LIMITS_EPOCH) {
-            return ngx_http_llm_limits_decimal(value, 1000, wait);
-        }
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
 
-        if (at < NGX_HTTP_LLM_LIMITS_EPOCH_MSEC) {
-            at *= 1000;
-        }
-
-    } else if (ngx_http_llm_limits_duration(value, wait) == NGX_OK) {
+    if (ngx_http_llm_limits_duration(value, wait) == NGX_OK) {
         return NGX_OK;
+    }
 
-    } else if (ngx_http_llm_limits_date(value, &at) != NGX_OK) {
+    if (ngx_http_llm_limits_date(value, &at) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (at <= now) {
-        return NGX_ERROR;
-    }
-
-    *wait = (ngx_msec_t) ngx_min(at - now, NGX_HTTP_LLM_LIMITS_MAX);
-
-    return NGX_OK;
+    return ngx_http_llm_limits_until(at, now, wait);
 }
 
 

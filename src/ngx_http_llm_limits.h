@@ -17,18 +17,21 @@
 #include <ngx_core.h>
 
 
-/* longer waits are read as this one */
+/*
+ * Longer waits are read as this one: none that is believed is as long, and a
+ * clock of 32 bits can still tell the past from the future.
+ */
 
-#define NGX_HTTP_LLM_LIMITS_MAX  (24 * 60 * 60 * 1000)                /* ms */
+#define NGX_HTTP_LLM_LIMITS_MAX  (7 * 24 * 60 * 60 * 1000)            /* ms */
 
 
 /*
- * Retry-After: whole or decimal seconds, or a date, which is taken relative
- * to now (seconds since the epoch).  A date in the past gives 0.  NGX_ERROR
- * for everything else: negative numbers, exponents, words.
+ * Retry-After: whole or decimal seconds to come, seconds or milliseconds since
+ * the epoch, or a date.  now is in milliseconds since the epoch.  NGX_ERROR
+ * for everything else: what is over, negative numbers, exponents, words.
  */
 
-ngx_int_t ngx_http_llm_limits_retry_after(ngx_str_t *value, time_t now,
+ngx_int_t ngx_http_llm_limits_retry_after(ngx_str_t *value, uint64_t now,
     ngx_msec_t *wait);
 
 /* retry-after-ms: whole or decimal milliseconds */

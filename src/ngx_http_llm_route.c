@@ -229,13 +229,25 @@ ngx_http_llm_route_resolve(ngx_conf_t *cf, ngx_http_llm_main_conf_t *lmcf,
 {
     u_char                   *slash;
     ngx_str_t                *name, upstream;
-    ngx_uint_t                i;
+    ngx_uint_t                i, k;
     ngx_http_llm_target_t    *target;
     ngx_http_llm_upstream_t  *found;
 
     name = rule->names.elts;
 
     for (i = 0; i < rule->names.nelts; i++) {
+
+        for (k = 0; k < i; k++) {
+            if (name[k].len == name[i].len
+                && ngx_strncmp(name[k].data, name[i].data, name[i].len) == 0)
+            {
+                ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                              "duplicate target \"%V\" in \"llm_model %V\"",
+                              &name[i], &rule->node.str);
+                return NGX_CONF_ERROR;
+            }
+        }
+
         upstream = name[i];
         slash = ngx_strlchr(name[i].data, name[i].data + name[i].len, '/');
 

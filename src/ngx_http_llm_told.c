@@ -13,6 +13,17 @@
 #define NGX_HTTP_LLM_TOLD_HOUR    (60 * 60 * 1000)                    /* ms */
 #define NGX_HTTP_LLM_TOLD_DAY     (24 * 60 * 60 * 1000)               /* ms */
 
+/*
+ * A reset of more windows than this is not believed, as it would lock the key,
+ * and the window counts instead; but those of names that do not tell may be
+ * longer than they look.  What counts by the day is over when that is, and a
+ * day has 25 hours when the clocks are changed.
+ */
+
+#define NGX_HTTP_LLM_TOLD_WINDOWS    2
+#define NGX_HTTP_LLM_TOLD_RESET_MIN  (10 * 60 * 1000)                 /* ms */
+#define NGX_HTTP_LLM_TOLD_RESET_MAX  (25 * 60 * 60 * 1000)            /* ms */
+
 /* all comes back at the reset */
 
 #define NGX_HTTP_LLM_TOLD_FIXED   1
@@ -55,12 +66,12 @@ typedef struct {
 
 static ngx_uint_t ngx_http_llm_told_field(const char *pattern,
     ngx_str_t *name);
-static void ngx_http_llm_told_take(ngx_http_llm_told_limit_t *limit,
+static ngx_int_t ngx_http_llm_told_take(ngx_http_llm_told_limit_t *limit,
     ngx_http_llm_told_row_t *row, ngx_uint_t field, ngx_str_t *value,
     uint64_t now);
-static void ngx_http_llm_told_reset(ngx_http_llm_told_limit_t *limit,
+static ngx_int_t ngx_http_llm_told_reset(ngx_http_llm_told_limit_t *limit,
     ngx_http_llm_told_row_t *row, ngx_str_t *value, uint64_t now);
-static void ngx_http_llm_told_window(ngx_http_llm_told_limit_t *limit,
+static ngx_int_t ngx_http_llm_told_window(ngx_http_llm_told_limit_t *limit,
     ngx_str_t *value);
 
 
@@ -162,11 +173,12 @@ static ngx_http_llm_told_row_t  ngx_http_llm_told_rows[] = {
 };
 
 
-void
+ngx_int_t
 ngx_http_llm_told_header(ngx_http_llm_told_t *told,
     const ngx_http_llm_provider_t *provider, ngx_str_t *name,
     ngx_str_t *value, uint64_t now)
 {
+    ngx_int_t                 rc;
     ngx_str_t                 owner;
     ngx_uint_t                field;
     ngx_http_llm_told_row_t  *row;
@@ -182,7 +194,7 @@ ngx_http_llm_told_header(ngx_http_llm_told_t *told,
             told->organization = *value;
         }
 
-        return;
+        return NGX_OK;
     }
 
     if (provider) {
@@ -203,10 +215,15 @@ ngx_http_llm_told_header(ngx_http_llm_told_t *told,
             continue;
         }
 
-        ngx_http_llm_told_take(&told->limits[row->dimension], row, field,
-                               value, now);
-        return;
+        rc = ngx_http_llm_told_take(&told->limits[row->dimension], row, field,
+                                    value, now);
+
+        /* some say by a number that they do not know */
+
+        return (row->flags & NGX_HTTP_LLM_TOLD_VAGUE) ? NGX_OK : rc;
     }
+
+    return NGX_OK;
 }
 
 
@@ -244,16 +261,17 @@ ngx_http_llm_told_field(const char *pattern, ngx_str_t *name)
 }
 
 
-static void
+static ngx_int_t
 ngx_http_llm_told_take(ngx_http_llm_told_limit_t *limit,
     ngx_http_llm_told_row_t *row, ngx_uint_t field, ngx_str_t *value,
     uint64_t now)
 {
     int64_t                    number;
+    ngx_int_t                  rc;
     ngx_http_llm_told_limit_t  taken;
 
     if (row->rank < limit->rank) {
-        return;
+        return NGX_OK;
     }
 
     taken = *limit;
@@ -273,10 +291,12 @@ ngx_http_llm_told_take(ngx_http_llm_told_limit_t *limit,
 
     case NGX_HTTP_LLM_TOLD_LIMIT:
 
-        if (taken.limited
-            || ngx_http_llm_limits_count(value, &number) != NGX_OK)
-        {
-            return;
+        if (taken.limited) {
+            return NGX_OK;
+        }
+
+        if (ngx_http_llm_limits_count(value, &number) != NGX_OK) {
+            return NGX_ERROR;
         }
 
         taken.limit = number;
@@ -285,10 +305,12 @@ ngx_http_llm_told_take(ngx_http_llm_told_limit_t *limit,
 
     case NGX_HTTP_LLM_TOLD_REMAINING:
 
-        if (taken.remains
-            || ngx_http_llm_limits_count(value, &number) != NGX_OK)
-        {
-            return;
+        if (taken.remains) {
+            return NGX_OK;
+        }
+
+        if (ngx_http_llm_limits_count(value, &number) != NGX_OK) {
+            return NGX_ERROR;
         }
 
         taken.remaining = number;
@@ -296,16 +318,21 @@ ngx_http_llm_told_take(ngx_http_llm_told_limit_t *limit,
         break;
 
     case NGX_HTTP_LLM_TOLD_RESET:
-        ngx_http_llm_told_reset(&taken, row, value, now);
+        rc = ngx_http_llm_told_reset(&taken, row, value, now);
 
-        if (!taken.resets) {
-            return;
+        if (rc != NGX_OK) {
+            return rc;
         }
 
         break;
 
     default: /* NGX_HTTP_LLM_TOLD_WINDOW */
-        ngx_http_llm_told_window(&taken, value);
+        rc = ngx_http_llm_told_window(&taken, value);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
         break;
     }
 
@@ -315,20 +342,33 @@ ngx_http_llm_told_take(ngx_http_llm_told_limit_t *limit,
     }
 
     *limit = taken;
+
+    return NGX_OK;
 }
 
 
-static void
+static ngx_int_t
 ngx_http_llm_told_reset(ngx_http_llm_told_limit_t *limit,
     ngx_http_llm_told_row_t *row, ngx_str_t *value, uint64_t now)
 {
-    ngx_msec_t  reset;
+    ngx_msec_t  reset, max;
 
-    if (limit->resets
-        || ngx_http_llm_limits_reset(value, now, &reset) != NGX_OK
+    max = ngx_max(limit->window * NGX_HTTP_LLM_TOLD_WINDOWS,
+                  NGX_HTTP_LLM_TOLD_RESET_MIN);
+
+    if (limit->fixed || max > NGX_HTTP_LLM_TOLD_RESET_MAX) {
+        max = NGX_HTTP_LLM_TOLD_RESET_MAX;
+    }
+
+    if (limit->resets) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_llm_limits_reset(value, now, &reset) != NGX_OK
+        || reset > max
         || (reset == 0 && (row->flags & NGX_HTTP_LLM_TOLD_VAGUE)))
     {
-        return;
+        return NGX_ERROR;
     }
 
     limit->reset = reset;
@@ -340,10 +380,12 @@ ngx_http_llm_told_reset(ngx_http_llm_told_limit_t *limit,
         limit->window = (reset > NGX_HTTP_LLM_TOLD_HOUR)
                         ? NGX_HTTP_LLM_TOLD_DAY : NGX_HTTP_LLM_TOLD_HOUR;
     }
+
+    return NGX_OK;
 }
 
 
-static void
+static ngx_int_t
 ngx_http_llm_told_window(ngx_http_llm_told_limit_t *limit, ngx_str_t *value)
 {
     int64_t  seconds;
@@ -351,10 +393,12 @@ ngx_http_llm_told_window(ngx_http_llm_told_limit_t *limit, ngx_str_t *value)
     if (ngx_http_llm_limits_count(value, &seconds) != NGX_OK
         || seconds == 0 || seconds > NGX_HTTP_LLM_TOLD_DAY / 1000)
     {
-        return;
+        return NGX_ERROR;
     }
 
     limit->window = (ngx_msec_t) seconds * 1000;
+
+    return NGX_OK;
 }
 
 

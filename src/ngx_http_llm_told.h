@@ -51,10 +51,11 @@ typedef struct {
 /*
  * Takes one header in; its name is in lower case, now is in milliseconds since
  * the epoch.  Whatever cannot be understood changes nothing, nor does a header
- * that comes again.
+ * that comes again.  NGX_ERROR: it tells of a limit, but what it tells cannot
+ * be.
  */
 
-void ngx_http_llm_told_header(ngx_http_llm_told_t *told,
+ngx_int_t ngx_http_llm_told_header(ngx_http_llm_told_t *told,
     const ngx_http_llm_provider_t *provider, ngx_str_t *name,
     ngx_str_t *value, uint64_t now);
 

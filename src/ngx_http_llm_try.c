@@ -340,6 +340,7 @@ ngx_http_llm_try_report(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     ngx_http_llm_judgement_t *judgement, ngx_uint_t status)
 {
     ngx_log_t               *log;
+    ngx_uint_t               scope;
     ngx_http_llm_try_t      *try;
     ngx_http_llm_change_t    change;
 
@@ -352,10 +353,15 @@ ngx_http_llm_try_report(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
     ngx_http_llm_zone_report(&try->lease, judgement, &change);
 
+    /* what is not there for a group is a model at it */
+
+    scope = (judgement->verdict == NGX_HTTP_LLM_ELSEWHERE)
+            ? NGX_HTTP_LLM_SCOPE_MODEL : judgement->scope;
+
     if (change.out) {
         ngx_log_error(NGX_LOG_NOTICE, log, 0,
                       "%skey \"%V\" of upstream \"%V\" is out for %Mms: %s, "
-                      "status %ui, %s", scopes[judgement->scope],
+                      "status %ui, %s", scopes[scope],
                       &try->key_name, &try->upstream->name, change.wait,
                       judgement->verdict == NGX_HTTP_LLM_WAIT
                       ? "asked to wait" : "refused", status,

@@ -11,8 +11,9 @@
 /*
  * A wait of 0, which providers do send, and one of a day would both do harm:
  * the first floods the provider, the second loses the key to a slip of theirs.
- * A limit that counts by the day is over when the day is: when its clocks are
- * changed, a day has 25 hours.
+ * So what is longer is not believed, and the usual back-off takes its place:
+ * an hour, too, would be lost.  A limit that counts by the day is over when the
+ * day is: when its clocks are changed, a day has 25 hours.
  */
 
 #define NGX_HTTP_LLM_WAIT_MIN      1000                               /* ms */
@@ -39,7 +40,11 @@ typedef enum {
 } ngx_http_llm_verdict_from_e;
 
 
-/* whether a header has to say when to come back */
+/*
+ * Whether a header has to say when to come back.  One that cannot be believed
+ * is a hint that there is a time, but not how long it is; and what comes with
+ * a 200 has none, as headers tell about the 200.
+ */
 
 typedef enum {
     NGX_HTTP_LLM_HINT_ANY = 0,
@@ -81,6 +86,9 @@ static ngx_uint_t ngx_http_llm_verdict_says(
     ngx_http_llm_complaint_t *complaint, ngx_http_llm_verdict_row_t *row);
 static ngx_uint_t ngx_http_llm_verdict_hint(ngx_http_llm_facts_t *facts,
     uint64_t now, ngx_msec_t *wait);
+static ngx_uint_t ngx_http_llm_verdict_believed(ngx_http_llm_facts_t *facts,
+    ngx_str_t *value, ngx_uint_t msec, uint64_t now, ngx_msec_t *wait);
+static ngx_msec_t ngx_http_llm_verdict_max(ngx_http_llm_facts_t *facts);
 static ngx_msec_t ngx_http_llm_verdict_wait(ngx_http_llm_facts_t *facts,
     ngx_uint_t from, uint64_t now);
 
@@ -169,8 +177,6 @@ static ngx_http_llm_verdict_row_t  ngx_http_llm_verdicts[] = {
 
     { "azure", 429, NULL, "System is experiencing high demand*",
       ngx_http_llm_then(WAIT, MODEL, TOLD, ANY), "capacity" },
-    { "azure", 403, NULL, NULL,
-      ngx_http_llm_then(FINISHED, KEY, NONE, ANY), "forbidden" },
 
     /* Anthropic: a 429 without a time is the monthly limit */
 
@@ -187,7 +193,7 @@ static ngx_http_llm_verdict_row_t  ngx_http_llm_verdicts[] = {
     { "anthropic", 402, NULL, NULL,
       ngx_http_llm_then(FINISHED, GROUP, NONE, ANY), "billing_error" },
     { "anthropic", 403, "permission_error", NULL,
-      ngx_http_llm_then(FINISHED, KEY, NONE, ANY), "permission_error" },
+      ngx_http_llm_then(ELSEWHERE, MODEL, NONE, ANY), "permission_error" },
     { "anthropic", 409, NULL, NULL,
       ngx_http_llm_then(ILL, KEY, NONE, ANY), "conflict" },
     { "anthropic", 429, NULL, NULL,
@@ -252,8 +258,6 @@ static ngx_http_llm_verdict_row_t  ngx_http_llm_verdicts[] = {
       ngx_http_llm_then(FINISHED, GROUP, NONE, ANY), "account_suspended" },
     { "fireworks_ai", 412, NULL, NULL,
       ngx_http_llm_then(FINISHED, MODEL, NONE, ANY), "precondition" },
-    { "fireworks_ai", 403, NULL, NULL,
-      ngx_http_llm_then(FINISHED, KEY, NONE, ANY), "forbidden" },
 
     /* Cerebras: the queue of all */
 
@@ -274,8 +278,6 @@ static ngx_http_llm_verdict_row_t  ngx_http_llm_verdicts[] = {
       ngx_http_llm_then(FINISHED, GROUP, NONE, ANY), "current_quota" },
     { "moonshot", 0, "engine_overloaded_error", NULL,
       ngx_http_llm_then(WAIT, MODEL, TOLD, ANY), "engine_overloaded" },
-    { "moonshot", 403, NULL, NULL,
-      ngx_http_llm_then(FINISHED, KEY, NONE, ANY), "forbidden" },
 
     /* Z.ai */
 
@@ -352,13 +354,9 @@ static ngx_http_llm_verdict_row_t  ngx_http_llm_verdicts[] = {
       ngx_http_llm_then(FINISHED, KEY, NONE, ANY), "invalid_api_key" },
     { "huggingface", 402, NULL, NULL,
       ngx_http_llm_then(FINISHED, GROUP, NONE, ANY), "credits" },
-    { "nvidia_nim sambanova deepinfra github", 403, NULL, NULL,
-      ngx_http_llm_then(FINISHED, KEY, NONE, ANY), "forbidden" },
     { "vercel_ai_gateway", 0, NULL,
       "AI Gateway requires a valid credit card on file*",
       ngx_http_llm_then(FINISHED, GROUP, NONE, ANY), "credit_card" },
-    { "vercel_ai_gateway", 403, "forbidden", NULL,
-      ngx_http_llm_then(FINISHED, KEY, NONE, ANY), "forbidden" },
     { "vercel_ai_gateway", 424, NULL, NULL,
       ngx_http_llm_then(ILL, KEY, NONE, ANY), "failed_dependency" },
 
@@ -387,10 +385,15 @@ static ngx_http_llm_verdict_row_t  ngx_http_llm_verdicts[] = {
     { NULL, 401, "account_deactivated", NULL,
       ngx_http_llm_then(FINISHED, GROUP, NONE, ANY), "account_deactivated" },
 
-    /* by the status alone */
+    /* by the status alone; a model may be forbidden as well as a key */
 
     { NULL, 401, NULL, NULL,
       ngx_http_llm_then(FINISHED, KEY, NONE, ANY), "unauthorized" },
+    { "azure fireworks_ai moonshot nvidia_nim sambanova deepinfra github",
+      403, NULL, NULL,
+      ngx_http_llm_then(FINISHED, MODEL, NONE, ANY), "forbidden" },
+    { "vercel_ai_gateway", 403, "forbidden", NULL,
+      ngx_http_llm_then(FINISHED, MODEL, NONE, ANY), "forbidden" },
     { NULL, 402, NULL, NULL,
       ngx_http_llm_then(WAIT, GROUP, TOLD, HINTED), "payment_required" },
     { NULL, 402, NULL, NULL,
@@ -503,6 +506,18 @@ ngx_http_llm_verdict(ngx_http_llm_facts_t *facts, uint64_t now,
 
     judgement->verdict = row->verdict;
     judgement->scope = row->scope;
+
+    if (row->verdict == NGX_HTTP_LLM_FINISHED
+        && row->scope == NGX_HTTP_LLM_SCOPE_MODEL
+        && row->from == NGX_HTTP_LLM_FROM_NONE
+        && facts->modelless)
+    {
+        /* what was refused is the thing that was asked for, not the key */
+
+        judgement->verdict = NGX_HTTP_LLM_ELSEWHERE;
+        judgement->scope = NGX_HTTP_LLM_SCOPE_KEY;
+    }
+
     judgement->limited = (facts->status == NGX_HTTP_LLM_VERDICT_LIMITED
                           && row->verdict == NGX_HTTP_LLM_WAIT);
     judgement->reason = row->reason;
@@ -546,7 +561,12 @@ ngx_http_llm_verdict_row(ngx_http_llm_facts_t *facts, ngx_uint_t hinted)
         }
 
         if ((row->hint == NGX_HTTP_LLM_HINT_HINTED && !hinted)
-            || (row->hint == NGX_HTTP_LLM_HINT_UNHINTED && hinted))
+            || (row->hint == NGX_HTTP_LLM_HINT_UNHINTED
+                && (hinted
+                    || facts->event
+                    || facts->retry_after
+                    || facts->retry_after_ms
+                    || facts->x_ms_retry_after_ms)))
         {
             continue;
         }
@@ -601,16 +621,73 @@ static ngx_uint_t
 ngx_http_llm_verdict_hint(ngx_http_llm_facts_t *facts, uint64_t now,
     ngx_msec_t *wait)
 {
-    return (facts->retry_after_ms
-            && ngx_http_llm_limits_msec(facts->retry_after_ms, wait)
-               == NGX_OK)
-           || (facts->x_ms_retry_after_ms
-               && ngx_http_llm_limits_msec(facts->x_ms_retry_after_ms, wait)
-                  == NGX_OK)
-           || (facts->retry_after
-               && ngx_http_llm_limits_retry_after(facts->retry_after,
-                                                  (time_t) (now / 1000), wait)
-                  == NGX_OK);
+    return ngx_http_llm_verdict_believed(facts, facts->retry_after_ms, 1, now,
+                                         wait)
+           || ngx_http_llm_verdict_believed(facts, facts->x_ms_retry_after_ms,
+                                            1, now, wait)
+           || ngx_http_llm_verdict_believed(facts, facts->retry_after, 0, now,
+                                            wait);
+}
+
+
+static ngx_uint_t
+ngx_http_llm_verdict_believed(ngx_http_llm_facts_t *facts, ngx_str_t *value,
+    ngx_uint_t msec, uint64_t now, ngx_msec_t *wait)
+{
+    ngx_int_t  rc;
+
+    if (value == NULL) {
+        return 0;
+    }
+
+    rc = msec ? ngx_http_llm_limits_msec(value, wait)
+              : ngx_http_llm_limits_retry_after(value, now, wait);
+
+    return rc == NGX_OK && *wait <= ngx_http_llm_verdict_max(facts);
+}
+
+
+ngx_str_t *
+ngx_http_llm_verdict_doubted(ngx_http_llm_facts_t *facts, uint64_t now,
+    const char **name)
+{
+    ngx_msec_t  wait;
+
+    if (facts->retry_after_ms
+        && !ngx_http_llm_verdict_believed(facts, facts->retry_after_ms, 1, now,
+                                          &wait))
+    {
+        *name = "retry-after-ms";
+        return facts->retry_after_ms;
+    }
+
+    if (facts->x_ms_retry_after_ms
+        && !ngx_http_llm_verdict_believed(facts, facts->x_ms_retry_after_ms, 1,
+                                          now, &wait))
+    {
+        *name = "x-ms-retry-after-ms";
+        return facts->x_ms_retry_after_ms;
+    }
+
+    if (facts->retry_after
+        && !ngx_http_llm_verdict_believed(facts, facts->retry_after, 0, now,
+                                          &wait))
+    {
+        *name = "retry-after";
+        return facts->retry_after;
+    }
+
+    return NULL;
+}
+
+
+/* the longest wait that is believed */
+
+static ngx_msec_t
+ngx_http_llm_verdict_max(ngx_http_llm_facts_t *facts)
+{
+    return ngx_http_llm_told_day_over(&facts->told)
+           ? NGX_HTTP_LLM_WAIT_DAY_MAX : NGX_HTTP_LLM_WAIT_MAX;
 }
 
 
@@ -634,27 +711,26 @@ ngx_http_llm_verdict_wait(ngx_http_llm_facts_t *facts, ngx_uint_t from,
 
     /* from == NGX_HTTP_LLM_FROM_TOLD || from == NGX_HTTP_LLM_FROM_MINUTE */
 
-    if (!ngx_http_llm_verdict_hint(facts, now, &wait)
-        && ngx_http_llm_told_exhausted(&facts->told, &wait) != NGX_OK)
+    max = ngx_http_llm_verdict_max(facts);
+
+    if (ngx_http_llm_verdict_hint(facts, now, &wait)
+        || (ngx_http_llm_told_exhausted(&facts->told, &wait) == NGX_OK
+            && wait <= max))
     {
-        if (complaint && complaint->waits) {
-            wait = complaint->wait;
-
-        } else if (from == NGX_HTTP_LLM_FROM_MINUTE) {
-            wait = NGX_HTTP_LLM_MINUTE - (ngx_msec_t) (now
-                                                       % NGX_HTTP_LLM_MINUTE);
-
-        } else {
-            return 0;
-        }
+        return ngx_max(wait, NGX_HTTP_LLM_WAIT_MIN);
     }
 
-    max = ngx_http_llm_told_day_over(&facts->told)
-          ? NGX_HTTP_LLM_WAIT_DAY_MAX : NGX_HTTP_LLM_WAIT_MAX;
+    if (complaint && complaint->waits && complaint->wait <= max) {
+        return ngx_max(complaint->wait, NGX_HTTP_LLM_WAIT_MIN);
+    }
 
-    wait = ngx_max(wait, NGX_HTTP_LLM_WAIT_MIN);
+    if (from == NGX_HTTP_LLM_FROM_MINUTE) {
+        wait = NGX_HTTP_LLM_MINUTE - (ngx_msec_t) (now % NGX_HTTP_LLM_MINUTE);
 
-    return ngx_min(wait, max);
+        return ngx_max(wait, NGX_HTTP_LLM_WAIT_MIN);
+    }
+
+    return 0;
 }
 
 

@@ -51,6 +51,9 @@ typedef struct {
     ngx_str_t                      *x_ms_retry_after_ms;
     ngx_str_t                      *x_should_retry;
     ngx_http_llm_told_t             told;
+    unsigned                        modelless:1;    /* the request */
+    unsigned                        event:1;        /* the status is not of
+                                                       the provider */
 } ngx_http_llm_facts_t;
 
 
@@ -70,6 +73,11 @@ typedef struct {
 
 void ngx_http_llm_verdict(ngx_http_llm_facts_t *facts, uint64_t now,
     ngx_http_llm_judgement_t *judgement);
+
+/* the first header that would tell how long to wait, but is not believed */
+
+ngx_str_t *ngx_http_llm_verdict_doubted(ngx_http_llm_facts_t *facts,
+    uint64_t now, const char **name);
 
 /* the status that an error should have had which came with a 200 */
 

@@ -42,6 +42,8 @@ static void ngx_http_llm_zone_refused(ngx_http_llm_choice_t *choice,
     ngx_http_llm_change_t *change);
 static ngx_http_llm_node_t *ngx_http_llm_zone_finished(
     ngx_http_llm_choice_t *choice, ngx_uint_t i);
+static void ngx_http_llm_zone_lacks(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_lease_t *lease, ngx_http_llm_change_t *change);
 static void ngx_http_llm_zone_alike(ngx_http_llm_choice_t *choice,
     ngx_http_llm_lease_t *lease, ngx_http_llm_change_t *change);
 static ngx_uint_t ngx_http_llm_zone_afresh(ngx_http_llm_node_t *node,
@@ -501,7 +503,11 @@ ngx_http_llm_zone_report(ngx_http_llm_lease_t *lease,
 
     choice.line = ngx_http_llm_store_line(lease->pool, lease->model,
                                           judgement->scope
-                                          == NGX_HTTP_LLM_SCOPE_MODEL,
+                                          == NGX_HTTP_LLM_SCOPE_MODEL
+                                          || (judgement->verdict
+                                              == NGX_HTTP_LLM_ELSEWHERE
+                                              && judgement->scope
+                                                 == NGX_HTTP_LLM_SCOPE_GROUP),
                                           &choice);
 
     ngx_http_llm_zone_told(&choice, lease, judgement);
@@ -551,6 +557,18 @@ ngx_http_llm_zone_report(ngx_http_llm_lease_t *lease,
 
         ngx_http_llm_zone_refused(&choice, lease, judgement, change);
         zone->sh->state.changes++;
+        break;
+
+    default: /* NGX_HTTP_LLM_ELSEWHERE, NGX_HTTP_LLM_ILL */
+
+        if (judgement->verdict == NGX_HTTP_LLM_ELSEWHERE
+            && judgement->scope != NGX_HTTP_LLM_SCOPE_KEY
+            && choice.line != &psh->line)
+        {
+            ngx_http_llm_zone_lacks(&choice, lease, change);
+            zone->sh->state.changes += change->out;
+        }
+
         break;
     }
 
@@ -618,6 +636,71 @@ ngx_http_llm_zone_finished(ngx_http_llm_choice_t *choice, ngx_uint_t i)
     }
 
     return NULL;
+}
+
+
+/*
+ * A model that others have is not asked of those any more that never had it.
+ * Who has answered it is never put out by this: so requests cannot do that by
+ * what they ask for, and there is always somebody whose answer they get.
+ */
+
+static void
+ngx_http_llm_zone_lacks(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_lease_t *lease, ngx_http_llm_change_t *change)
+{
+    ngx_uint_t             i, worked;
+    ngx_msec_t             now, wait;
+    ngx_http_llm_node_t   *node, **cells;
+
+    now = choice->now.msec;
+    cells = choice->line->cells;
+    worked = 0;
+
+    for (i = 0; i < choice->pool->nkeys; i++) {
+        worked |= cells[i]->worked;
+    }
+
+    node = cells[lease->key];
+
+    if (node->worked) {
+        return;
+    }
+
+    if (!worked) {
+
+        /* it is remembered until somebody has */
+
+        node->refusal = NGX_HTTP_LLM_KEY_FINISHED;
+        node->served = 1;
+
+        return;
+    }
+
+    change->out = ngx_http_llm_node_refuse(node, NGX_HTTP_LLM_KEY_FINISHED,
+                                           lease->mark.at, now, &change->wait);
+
+    /* a request has one other try: not with one that said the same before */
+
+    for (i = 0; i < choice->pool->nkeys; i++) {
+        node = cells[i];
+
+        if (node->worked
+            || node->refusal != NGX_HTTP_LLM_KEY_FINISHED
+            || ngx_http_llm_node_out(node, now))
+        {
+            continue;
+        }
+
+        if (node->state == NGX_HTTP_LLM_KEY_FINISHED) {
+            ngx_http_llm_node_take(node, now);
+
+        } else {
+            wait = 0;
+            (void) ngx_http_llm_node_refuse(node, NGX_HTTP_LLM_KEY_FINISHED,
+                                            lease->mark.at, now, &wait);
+        }
+    }
 }
 
 

@@ -34,6 +34,12 @@ my $t = LLMTest->new()->balancer(http => <<'EOF');
         llm_key ak-good backup;
     }
 
+    upstream limited {
+        llm_provider anthropic base=http://127.0.0.1:8081/v1;
+        llm_key lk-1;
+        llm_key lk-good backup;
+    }
+
     upstream minimax {
         llm_provider minimax base=http://127.0.0.1:8081/v1;
         llm_key mk-1;
@@ -78,6 +84,10 @@ my $up = LLMUpstream->start($t, 8081, sub {
 	return { headers => \@type, pieces => ["event: error\ndata: "
 		. '{"type":"error","error":{"type":"overloaded_error",'
 		. '"message":"Overloaded"}}' . "\n\n", 0.1] } if $what eq 'named';
+	return { headers => ['Content-Type' => 'text/event-stream'],
+		pieces => ["event: error\ndata: "
+		. '{"type":"error","error":{"type":"rate_limit_error",'
+		. '"message":"m"}}' . "\n\n", 0.1] } if $what eq 'limited';
 	return { headers => \@type, pieces => ['data: "' . 'x' x 40000 . "\"\n\n",
 		0.1] } if $what eq 'large';
 	return { headers => \@type, pieces => ["data: 1\n\n", 2, "data: 2\n\n"] }
@@ -94,7 +104,7 @@ sub back {
 	$up->clear();
 }
 
-$t->run()->plan(38);
+$t->run()->plan(40);
 
 ###############################################################################
 
@@ -115,6 +125,14 @@ my $r = chat('anthropic/x', text => 'named', stream => 1,
 	uri => '/v1/messages');
 is($r->{body}, join('', map { "data: $_\n\n" } @good), 'event: error');
 is(join(' ', $up->keys_used()), 'ak-1 ak-good', 'event: error, two keys');
+
+# without a 429 there is no Retry-After that could be missed
+
+back();
+chat('limited/x', text => 'limited', stream => 1, uri => '/v1/messages');
+is(join(' ', $up->keys_used()), 'lk-1 lk-good', 'a limit, two keys');
+ok($t->logged(qr/key "limited-1" .* asked to wait, status 429, rate_limited/),
+	'it is no spending limit');
 
 # what is not the first event, or cannot be looked at, is left alone
 

@@ -24,15 +24,21 @@ static ngx_llm_unit_value_t  seconds[] = {
     { "0", 0 }, { "1", 1000 }, { "57", 57000 }, { "007", 7000 },
     { "1.5", 1500 }, { "0.001", 1 }, { "0.0001", 1 }, { "1.", 1000 },
     { ".5", 500 }, { "2.0000", 2000 }, { "1.2345", 1235 },
-    { "86400", NGX_HTTP_LLM_LIMITS_MAX },
-    { "86401", NGX_HTTP_LLM_LIMITS_MAX },
-    { "99999999999999999999999999999999", NGX_HTTP_LLM_LIMITS_MAX },
-    { "18446744073709551616", NGX_HTTP_LLM_LIMITS_MAX },
-    { "18446744073709551617.9", NGX_HTTP_LLM_LIMITS_MAX },
+    { "86400", 86400000 }, { "90000.5", 90000500 },
+    { "604800", NGX_HTTP_LLM_LIMITS_MAX },
+    { "604801", NGX_HTTP_LLM_LIMITS_MAX },
+    { "999999999", NGX_HTTP_LLM_LIMITS_MAX },
+    { "1000000000", BAD }, { "1767225600", BAD }, { "1767225660", 60000 },
+    { "1767225660.5", 60000 },
+    { "99999999999", NGX_HTTP_LLM_LIMITS_MAX },
+    { "1767225599999", BAD }, { "1767225601500", 1500 },
+    { "99999999999999999999999999999999", BAD },
+    { "18446744073709551616", BAD }, { "18446744073709551617.9", BAD },
     { "Thu, 01 Jan 2026 00:00:30 GMT", 30000 },
     { "Thursday, 01-Jan-26 00:01:00 GMT", 60000 },
     { "Thu Jan  1 00:00:05 2026", 5000 },
-    { "Wed, 31 Dec 2025 23:59:59 GMT", 0 },
+    { "Wed, 31 Dec 2025 23:59:59 GMT", BAD },
+    { "Thu, 01 Jan 2026 00:00:00 GMT", BAD },
     { "Fri, 02 Jan 2099 00:00:00 GMT", NGX_HTTP_LLM_LIMITS_MAX },
     { "", BAD }, { ".", BAD }, { "-1", BAD }, { "+1", BAD }, { "1e3", BAD },
     { "0x10", BAD }, { "NaN", BAD }, { "inf", BAD }, { "1 ", BAD },
@@ -47,7 +53,8 @@ static ngx_llm_unit_value_t  durations[] = {
     { "6m0s", 360000 }, { "3m6s", 186000 }, { "1h2m3.5s", 3723500 },
     { "4h17m", 15420000 }, { "26.5s", 26500 }, { "1.5h", 5400000 },
     { "500us", 0 }, { "500\xc2\xb5s", 0 }, { "9ns", 0 }, { "0s", 0 },
-    { "1d", NGX_HTTP_LLM_LIMITS_MAX }, { "2d", NGX_HTTP_LLM_LIMITS_MAX },
+    { "1d", 86400000 }, { "7d", NGX_HTTP_LLM_LIMITS_MAX },
+    { "8d", NGX_HTTP_LLM_LIMITS_MAX },
     { "99999999999999999999h99999999999999999999h", NGX_HTTP_LLM_LIMITS_MAX },
     { "", BAD }, { "6", BAD }, { "s", BAD }, { "6m0", BAD }, { "-6s", BAD },
     { "6s ", BAD }, { "6x", BAD }, { "1..5s", BAD }, { ".s", BAD },
@@ -61,7 +68,7 @@ static ngx_llm_unit_value_t  durations[] = {
 static ngx_llm_unit_value_t  resets[] = {
     { "37", 37000 }, { "0", 0 }, { "45.5", 45500 },
     { "33011.382867", 33011383 },
-    { "6m0s", 360000 }, { "86400", NGX_HTTP_LLM_LIMITS_MAX },
+    { "6m0s", 360000 }, { "86400", 86400000 },
     { "999999999", NGX_HTTP_LLM_LIMITS_MAX },
     { "1767225660", 60000 }, { "1767225600", BAD }, { "1767225599", BAD },
     { "1767225660000", 60000 }, { "1767225600001", 1 },
@@ -82,7 +89,7 @@ static ngx_llm_unit_value_t  resets[] = {
     { "2026-01-01T00:00:30+24:00", BAD }, { "2026-01-01T00:00:30ZZ", BAD },
     { "0000-01-01T00:00:30Z", BAD }, { "20x6-01-01T00:00:30Z", BAD },
     { "", BAD }, { "-1", BAD }, { "+1", BAD }, { "NaN", BAD }, { "inf", BAD },
-    { "1e9", BAD }, { ".", BAD }, { ".5", BAD }, { "soon", BAD },
+    { "1e9", BAD }, { ".", BAD }, { ".5", 500 }, { "soon", BAD },
     { "1 ", BAD },
     { NULL, 0 }
 };
@@ -207,7 +214,8 @@ ngx_llm_unit_values(ngx_conf_t *cf)
         text = str(seconds[i].text);
         wait = 0;
 
-        rc = ngx_http_llm_limits_retry_after(&text, NOW, &wait);
+        rc = ngx_http_llm_limits_retry_after(&text, (uint64_t) NOW * 1000,
+                                             &wait);
 
         ngx_llm_unit_ok(seconds[i].wait == BAD
                         ? rc == NGX_ERROR

@@ -14,7 +14,10 @@
 #define MIDNIGHT  28780000                    /* until 08:00 GMT */
 
 
-/* headers are "name: value" lines */
+/*
+ * Headers are "name: value" lines.  "-" behind the provider: without a model,
+ * "+": with a 200.
+ */
 
 typedef struct {
     const char   *provider;
@@ -134,14 +137,31 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
       WAIT(MODEL, 30000) },
     { "openai", 429, "Retry-After: soon", "", WAIT(MODEL, 0) },
     { "openai", 429, "Retry-After: 0", "", WAIT(MODEL, 1000) },
-    { "openai", 429, "Retry-After: 100000", "", WAIT(MODEL, 3600000) },
+    { "openai", 429, "Retry-After: 3600", "", WAIT(MODEL, 3600000) },
+    { "openai", 429, "Retry-After: 3601", "", WAIT(MODEL, 0) },
+    { "openai", 429, "Retry-After: 99999999999", "", WAIT(MODEL, 0) },
+    { "openai", 429, "Retry-After: 1767225619", "", WAIT(MODEL, 0) },
+    { "openai", 429, "Retry-After: 1767225650", "", WAIT(MODEL, 30000) },
+    { "openai", 429, "Retry-After: 1767225650000", "", WAIT(MODEL, 30000) },
+    { "openai", 429, "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT", "",
+      WAIT(MODEL, 0) },
+    { "openai", 429, "retry-after-ms: 3600001\nRetry-After: 30", "",
+      WAIT(MODEL, 30000) },
+    { "openai", 429, "Retry-After: 3601\nx-ratelimit-remaining-tokens: 0\n"
+      "x-ratelimit-reset-tokens: 40s", "", WAIT(MODEL, 40000) },
+    { "openai", 429, "", "{\"retry_after\":100000}", WAIT(MODEL, 0) },
+    { "openai", 429, "", "{\"retry_after\":99999999999}", WAIT(MODEL, 0) },
+    { "mistral", 429, "Retry-After: 100000", "", WAIT(MODEL, 40000) },
+    { "anthropic", 429, "Retry-After: 100000", "", WAIT(MODEL, 0) },
+    { "custom", 402, "Retry-After: 100000", "", FINISHED(GROUP) },
+    { "custom", 503, "Retry-After: 100000", "", ILL },
     { "openai", 429, "x-ratelimit-remaining-tokens: 0\n"
       "x-ratelimit-reset-tokens: 6m0s\nx-ratelimit-remaining-requests: 9\n"
       "x-ratelimit-reset-requests: 20m", "", WAIT(MODEL, 360000) },
     { "openai", 429, "x-ratelimit-remaining-tokens: 5\n"
       "x-ratelimit-reset-tokens: 6m0s", "", WAIT(MODEL, 0) },
     { "openai", 429, "x-ratelimit-remaining-tokens: 0\n"
-      "x-ratelimit-reset-tokens: 5h", "", WAIT(MODEL, 3600000) },
+      "x-ratelimit-reset-tokens: 5h", "", WAIT(MODEL, 0) },
     { "openai", 429, "x-ratelimit-remaining-tokens: 0\n"
       "x-ratelimit-reset-tokens: 40s",
       SAYS("Rate limit reached. Please try again in 2s."),
@@ -204,7 +224,7 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
     { "azure", 429, "x-ratelimit-remaining-requests: 0\n"
       "x-ratelimit-reset-requests: 0", "", WAIT(MODEL, 0) },
     { "azure", 401, "", CODE("401"), FINISHED(KEY) },
-    { "azure", 403, "", "", FINISHED(KEY) },
+    { "azure", 403, "", "", FINISHED(MODEL) },
     { "azure", 400, "", CODE("content_filter"), OK },
     { "azure", 404, "", CODE("DeploymentNotFound"), OK },
 
@@ -213,13 +233,15 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
     { "anthropic", 429, "Retry-After: 12", TYPE("rate_limit_error"),
       WAIT(MODEL, 12000) },
     { "anthropic", 429, "", TYPE("rate_limit_error"), FINISHED(GROUP) },
+    { "anthropic +", 429, "", TYPE("rate_limit_error"), WAIT(MODEL, 0) },
+    { "anthropic +", 429, "", SAYS("m"), WAIT(MODEL, 0) },
     { "anthropic", 429, "x-should-retry: true", TYPE("rate_limit_error"),
       WAIT(MODEL, 0) },
     { "anthropic", 401, "", TYPE("authentication_error"), FINISHED(KEY) },
     { "anthropic", 401, "", SAYS("CORS requests are not allowed for this "
       "organization"), OK },
     { "anthropic", 402, "", TYPE("billing_error"), FINISHED(GROUP) },
-    { "anthropic", 403, "", TYPE("permission_error"), FINISHED(KEY) },
+    { "anthropic", 403, "", TYPE("permission_error"), ELSEWHERE(MODEL) },
     { "anthropic", 403, "", TYPE("forbidden"), OK },
     { "anthropic", 400, "", TYPE("invalid_request_error"), OK },
     { "anthropic", 400, "", SAYS("Your credit balance is too low to access "
@@ -349,6 +371,10 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
       "x-ratelimit-reset-requests: 5h", "", WAIT(MODEL, 18000000) },
     { "groq", 429, "x-ratelimit-remaining-requests: 0\nRetry-After: 18000\n"
       "x-ratelimit-reset-requests: 6h", "", WAIT(MODEL, 18000000) },
+    { "groq", 429, "x-ratelimit-remaining-requests: 0\nRetry-After: 90000\n"
+      "x-ratelimit-reset-requests: 6h", "", WAIT(MODEL, 90000000) },
+    { "groq", 429, "x-ratelimit-remaining-requests: 0\nRetry-After: 90001\n"
+      "x-ratelimit-reset-requests: 6h", "", WAIT(MODEL, 21600000) },
     { "groq", 400, "", CODE("organization_restricted"), FINISHED(GROUP) },
     { "groq", 401, "", SAYS("Organization has been restricted. Please reach "
       "out"), FINISHED(GROUP) },
@@ -389,7 +415,7 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
       FINISHED(GROUP) },
     { "fireworks_ai", 412, "", "{\"error\":\"cannot load LoRA\"}",
       FINISHED(MODEL) },
-    { "fireworks_ai", 403, "", "", FINISHED(KEY) },
+    { "fireworks_ai", 403, "", "", FINISHED(MODEL) },
     { "fireworks_ai", 429, "", "", WAIT(GROUP, 0) },
     { "openai", 412, "", "", OK },
 
@@ -409,11 +435,11 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
     { "cohere", 499, "", "", ILL },
     { "nvidia_nim", 429, "", "{\"status\":429,\"title\":\"Too Many "
       "Requests\"}", WAIT(GROUP, 0) },
-    { "nvidia_nim", 403, "", "", FINISHED(KEY) },
-    { "sambanova", 403, "", "", FINISHED(KEY) },
+    { "nvidia_nim", 403, "", "", FINISHED(MODEL) },
+    { "sambanova", 403, "", "", FINISHED(MODEL) },
     { "sambanova", 429, "x-ratelimit-remaining-requests-day: 0\n"
       "x-ratelimit-reset-requests-day: 4h17m", "", WAIT(MODEL, 15420000) },
-    { "deepinfra", 403, "", "", FINISHED(KEY) },
+    { "deepinfra", 403, "", "", FINISHED(MODEL) },
 
     /* Moonshot */
 
@@ -423,7 +449,7 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
     { "moonshot", 429, "", TYPE("engine_overloaded_error"), WAIT(MODEL, 0) },
     { "moonshot", 401, "", TYPE("invalid_authentication_error"),
       FINISHED(KEY) },
-    { "moonshot", 403, "", "", FINISHED(KEY) },
+    { "moonshot", 403, "", "", FINISHED(MODEL) },
     { "moonshot", 400, "", TYPE("content_filter"), OK },
 
     /* Z.ai */
@@ -479,7 +505,7 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
     { "nebius", 429, "Retry-After: 2", "", WAIT(MODEL, 2000) },
     { "vercel_ai_gateway", 429, "", TYPE("rate_limit_exceeded"),
       WAIT(GROUP, 0) },
-    { "vercel_ai_gateway", 403, "", TYPE("forbidden"), FINISHED(KEY) },
+    { "vercel_ai_gateway", 403, "", TYPE("forbidden"), FINISHED(MODEL) },
     { "vercel_ai_gateway", 403, "", SAYS("AI Gateway requires a valid credit "
       "card on file to service requests."), FINISHED(GROUP) },
     { "vercel_ai_gateway", 424, "", TYPE("failed_dependency"), ILL },
@@ -488,7 +514,7 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
       "UserConcurrentRequests", "", WAIT(GROUP, 1000) },
     { "github", 429, "x-ratelimit-remaining-requests: 0\n"
       "x-ratelimit-timeremaining: 55", "", WAIT(GROUP, 55000) },
-    { "github", 403, "", "", FINISHED(KEY) },
+    { "github", 403, "", "", FINISHED(MODEL) },
     { "ollama", 500, "", "{\"error\":\"model is loading\"}", ILL },
     { "hosted_vllm", 404, "", "{\"error\":\"text\"}", OK },
 
@@ -496,6 +522,16 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
 
     { "custom", 403, "", TYPE("authentication_error"), FINISHED(KEY) },
     { "custom", 403, "", TYPE("billing_error"), FINISHED(GROUP) },
+    { "github", 403, "", CODE("invalid_api_key"), FINISHED(KEY) },
+    { "moonshot", 403, "", CODE("account_deactivated"), FINISHED(GROUP) },
+
+    /* requests without a model */
+
+    { "github -", 403, "", "", ELSEWHERE(KEY) },
+    { "github -", 403, "", CODE("invalid_api_key"), FINISHED(KEY) },
+    { "fireworks_ai -", 412, "", "", ELSEWHERE(KEY) },
+    { "gemini -", 429, "", GEMINI("429", "RESOURCE_EXHAUSTED", QUOTA(DAILY)),
+      NGX_HTTP_LLM_FINISHED, NGX_HTTP_LLM_SCOPE_MODEL, MIDNIGHT },
     { "custom", 404, "", CODE("model_not_found"), ELSEWHERE(GROUP) },
 
     { NULL, 0, NULL, NULL, OK }
@@ -505,6 +541,22 @@ static ngx_llm_unit_verdict_t  verdicts[] = {
 /* limit/remaining/reset/window, "f" if fixed, parted by spaces */
 
 static ngx_llm_unit_told_t  tolds[] = {
+    { "openai", "x-ratelimit-limit-requests: 100\n"
+      "x-ratelimit-remaining-requests: 0\n"
+      "x-ratelimit-reset-requests: 99999999\n"
+      "x-ratelimit-reset-tokens: 601", "100/0/?/60000 - - - " },
+    { "openai", "x-ratelimit-reset-requests: 10m\n"
+      "x-ratelimit-reset-tokens: 1767226220", "?/?/600000/60000 "
+      "?/?/600000/60000 - - " },
+    { "cerebras", "x-ratelimit-reset-tokens-hour: 7200\n"
+      "x-ratelimit-reset-requests-hour: 7201\n"
+      "x-ratelimit-reset-requests-day: 90001\n"
+      "x-ratelimit-reset-tokens-day: 90000",
+      "- ?/?/7200000/3600000 - ?/?/90000000/86400000 " },
+    { "openrouter", "x-ratelimit-limit: 20\nx-ratelimit-reset: 99999999",
+      "20/?/?/60000f - - - " },
+    { "mistral", "x-ratelimit-limit-req-minute: 60\n"
+      "x-ratelimit-reset-req-minute: 99999999", "60/?/40000/60000f - - - " },
     { "openai", "x-ratelimit-limit-requests: 500\n"
       "x-ratelimit-remaining-requests: 499\nx-ratelimit-reset-requests: 120ms\n"
       "x-ratelimit-limit-tokens: 30000\nx-ratelimit-remaining-tokens: 29000\n"
@@ -712,6 +764,7 @@ provider_of(const char *text)
     }
 
     name = str(text);
+    name.len = strcspn(text, " ");
 
     return ngx_http_llm_catalog_find(&name);
 }
@@ -769,6 +822,8 @@ ngx_llm_unit_judge(ngx_pool_t *pool)
 
         facts.provider = provider_of(v->provider);
         facts.status = v->status;
+        facts.modelless = (v->provider && strchr(v->provider, '-') != NULL);
+        facts.event = (v->provider && strchr(v->provider, '+') != NULL);
 
         headers = v->headers;
 
