@@ -348,6 +348,14 @@ ngx_http_llm_secret_trim(ngx_str_t *item)
 
     trimmed = 0;
 
+    /* what some editors begin a file with */
+
+    if (item->len >= 3 && ngx_memcmp(item->data, "\xef\xbb\xbf", 3) == 0) {
+        item->data += 3;
+        item->len -= 3;
+        trimmed = 1;
+    }
+
     while (item->len && (item->data[0] == ' ' || item->data[0] == '\t')) {
         item->data++;
         item->len--;

@@ -285,6 +285,10 @@ ngx_http_llm_upstream_init_implicit(ngx_conf_t *cf,
 
     lscf->upstream->original_init_upstream = us->peer.init_upstream;
 
+    /* round robin, as in a block without another method */
+
+    us->flags |= NGX_HTTP_UPSTREAM_BACKUP;
+
     return ngx_http_llm_upstream_init(cf, us);
 }
 
