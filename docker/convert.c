@@ -22,15 +22,17 @@
 
 static int llm_link_all(const char *from, const char *to);
 static int llm_run_tool(const char *config, const char *path);
-static int llm_read_back(llm_start_t *start, const char *path);
-static int llm_client_key(char *source);
-static ngx_uint_t llm_count(char *source);
+static int llm_make(llm_start_t *start, char **key);
+static int llm_read_back(llm_start_t *start, const char *path, char **key);
+static char *llm_word(const char *text);
+static int llm_client_key(llm_start_t *start, const char *source);
+static int llm_write_key(llm_start_t *start, const char *key);
 
 
 int
 llm_convert(llm_start_t *start)
 {
-    char  dir[PATH_MAX], path[PATH_MAX];
+    char  dir[PATH_MAX], *key;
 
     if (llm_path(dir, sizeof(dir), start->run_dir, "conf") != 0) {
         return -1;
@@ -41,17 +43,82 @@ llm_convert(llm_start_t *start)
         return -1;
     }
 
-    if (llm_link_all(start->conf_dir, dir) != 0
-        || llm_path(path, sizeof(path), dir, "litellm.conf") != 0
-        || llm_run_tool(start->config, path) != 0
-        || llm_read_back(start, path) != 0)
-    {
+    if (llm_link_all(start->conf_dir, dir) != 0) {
         return -1;
     }
 
     start->conf_dir = strdup(dir);
 
-    return start->conf_dir ? 0 : -1;
+    if (start->conf_dir == NULL
+        || llm_make(start, &key) != 0
+        || llm_client_key(start, key) != 0)
+    {
+        return -1;
+    }
+
+    free(key);
+
+    return 0;
+}
+
+
+/*
+ * At SIGHUP.  The environment of nginx cannot be changed then, so that a master
+ * key has to stay where it is.
+ */
+
+int
+llm_convert_again(llm_start_t *start)
+{
+    int    rc;
+    char  *key;
+
+    if (llm_make(start, &key) != 0) {
+        return -1;
+    }
+
+    rc = 0;
+
+    if (key && start->literal && strncmp(key, "env:", 4) != 0) {
+        rc = llm_write_key(start, key);
+
+    } else if (start->literal
+               || (key != NULL) != (start->client_key != NULL)
+               || (key && strcmp(key, start->client_key) != 0))
+    {
+        fprintf(stderr, LLM_NAME "master_key is elsewhere now, which takes a "
+                "restart; the one of the start is still valid\n");
+    }
+
+    free(key);
+
+    return rc;
+}
+
+
+/* one that is wrong does not take the place of one that was not */
+
+static int
+llm_make(llm_start_t *start, char **key)
+{
+    char  path[PATH_MAX], made[PATH_MAX];
+
+    *key = NULL;
+
+    if (llm_path(path, sizeof(path), start->conf_dir, "litellm.conf") != 0
+        || llm_path(made, sizeof(made), start->conf_dir, "litellm.new") != 0
+        || llm_run_tool(start->config, made) != 0
+        || llm_read_back(start, made, key) != 0)
+    {
+        return -1;
+    }
+
+    if (rename(made, path) == -1) {
+        fprintf(stderr, LLM_NAME "\"%s\": %s\n", path, strerror(errno));
+        return -1;
+    }
+
+    return 0;
 }
 
 
@@ -133,7 +200,12 @@ llm_run_tool(const char *config, const char *path)
     pid = fork();
 
     if (pid == 0) {
-        if (dup2(fd, STDOUT_FILENO) != -1) {
+
+        /* it is the same already if stdout was closed */
+
+        if (fd == STDOUT_FILENO ? fcntl(fd, F_SETFD, 0) != -1
+                                : dup2(fd, STDOUT_FILENO) != -1)
+        {
             (void) execl(tool, "llm-config", config, (char *) NULL);
         }
 
@@ -157,12 +229,12 @@ llm_run_tool(const char *config, const char *path)
 /* how many keys each upstream has, and what clients present */
 
 static int
-llm_read_back(llm_start_t *start, const char *path)
+llm_read_back(llm_start_t *start, const char *path, char **key)
 {
-    char        *line, *p, *name;
+    char        *line, *p, *name, *value;
     FILE        *file;
     size_t       size;
-    ngx_uint_t   keys;
+    llm_keys_t   keys;
 
     file = fopen(path, "r");
 
@@ -174,12 +246,12 @@ llm_read_back(llm_start_t *start, const char *path)
     line = NULL;
     name = NULL;
     size = 0;
-    keys = 0;
+
+    memset(&keys, 0, sizeof(llm_keys_t));
 
     while (getline(&line, &size, file) != -1) {
 
         p = line + strspn(line, " \t");
-        p[strcspn(p, ";{\n")] = '\0';
 
         if (strncmp(p, LLM_SERVER, strlen(LLM_SERVER)) == 0) {
             p += strlen(LLM_SERVER);
@@ -187,23 +259,22 @@ llm_read_back(llm_start_t *start, const char *path)
 
         if (strncmp(p, LLM_CLIENT, strlen(LLM_CLIENT)) == 0) {
 
-            if (llm_client_key(p + strlen(LLM_CLIENT)) != 0) {
-                (void) fclose(file);
-                return -1;
-            }
+            free(*key);
+            *key = llm_word(p + strlen(LLM_CLIENT));
 
         } else if (strncmp(p, "upstream ", 9) == 0) {
             free(name);
-            p += 9 + strspn(p + 9, " ");
-            name = strndup(p, strcspn(p, " "));
-            keys = 0;
+            name = llm_word(p + 9);
+            keys.n = 0;
 
         } else if (strncmp(p, "llm_key ", 8) == 0) {
-            keys += llm_count(p + 8 + strspn(p + 8, " "));
+            value = llm_word(p + 8);
+            llm_keys_add(&keys, value);
+            free(value);
 
         } else if (*p == '}' && name) {
             fprintf(stderr, LLM_NAME "upstream \"%s\": %lu key%s\n", name,
-                    (unsigned long) keys, keys == 1 ? "" : "s");
+                    (unsigned long) keys.n, keys.n == 1 ? "" : "s");
             free(name);
             name = NULL;
             start->keys = 1;
@@ -218,81 +289,126 @@ llm_read_back(llm_start_t *start, const char *path)
 }
 
 
-/* llm.conf has its own line in the server, which goes before one at http */
+/* the first word, without what llm-config quotes it with */
 
-static int
-llm_client_key(char *source)
+static char *
+llm_word(const char *text)
 {
-    char  *value, variable[256];
+    char  *word, *p, quote;
 
-    source += strspn(source, " ");
-    source[strcspn(source, " ")] = '\0';
+    text += strspn(text, " \t");
+    word = malloc(strlen(text) + 1);
 
-    if (source[0] == '"' || source[0] == '\'') {
-        source++;
-        source[strcspn(source, "\"'")] = '\0';
+    if (word == NULL) {
+        fprintf(stderr, LLM_NAME "out of memory\n");
+        exit(1);
     }
 
-    if (strncmp(source, "env:", 4) == 0) {
-        source += 4;
+    p = word;
+    quote = (*text == '"' || *text == '\'') ? *text++ : '\0';
 
-        if (strcmp(source, "LITELLM_MASTER_KEY") == 0) {
-            return 0;
+    for ( /* void */ ; *text && *text != '\n'; text++) {
+
+        if (quote ? *text == quote : strchr(" \t;{", *text) != NULL) {
+            break;
         }
 
-        value = getenv(source);
-
-        if (value == NULL || *value == '\0') {
-            (void) snprintf(variable, sizeof(variable), "%s_FILE", source);
-            value = getenv(variable);
-
-            if (value && *value) {
-                (void) unsetenv("LITELLM_MASTER_KEY");
-                (void) setenv("LITELLM_MASTER_KEY_FILE", value, 1);
-                return 0;
-            }
-
-            fprintf(stderr, LLM_NAME "master_key is in \"%s\", which is not "
-                    "set\n", source);
-            return -1;
+        if (*text == '\\' && text[1] != '\0'
+            && strchr("\"'\\", text[1]) != NULL)
+        {
+            text++;
         }
 
-        source = value;
+        *p++ = *text;
     }
 
-    (void) setenv("LITELLM_MASTER_KEY", source, 1);
+    *p = '\0';
 
-    return 0;
+    return word;
 }
 
 
-/* as many as there are commas more than none; nginx counts them with care */
+/* llm.conf has its own line in the server, which goes before one at http */
 
-static ngx_uint_t
-llm_count(char *source)
+static int
+llm_client_key(llm_start_t *start, const char *source)
 {
-    char         name[256];
-    ngx_uint_t   n;
-    const char  *list;
+    char         variable[256], path[PATH_MAX];
+    const char  *value;
 
-    if (strncmp(source, "env:", 4) != 0) {
-        return 1;
-    }
-
-    (void) snprintf(name, sizeof(name), "%.*s",
-                    (int) strcspn(source + 4, " "), source + 4);
-
-    list = getenv(name);
-
-    if (list == NULL || *list == '\0') {
+    if (source == NULL) {
         return 0;
     }
 
-    for (n = 1; *list; list++) {
-        if (*list == ',' && list[1] != '\0') {
-            n++;
+    if (strncmp(source, "env:", 4) != 0) {
+        start->literal = 1;
+
+        if (llm_path(path, sizeof(path), start->conf_dir, "master_key") != 0) {
+            return -1;
         }
+
+        (void) unsetenv("LITELLM_MASTER_KEY");
+        (void) setenv("LITELLM_MASTER_KEY_FILE", path, 1);
+
+        return llm_write_key(start, source);
     }
 
-    return n;
+    start->client_key = strdup(source);
+    source += 4;
+
+    if (strcmp(source, "LITELLM_MASTER_KEY") == 0) {
+        return 0;
+    }
+
+    value = getenv(source);
+
+    if (value && *value) {
+        (void) setenv("LITELLM_MASTER_KEY", value, 1);
+        return 0;
+    }
+
+    (void) snprintf(variable, sizeof(variable), "%s_FILE", source);
+    value = getenv(variable);
+
+    if (value && *value) {
+        (void) unsetenv("LITELLM_MASTER_KEY");
+        (void) setenv("LITELLM_MASTER_KEY_FILE", value, 1);
+        return 0;
+    }
+
+    fprintf(stderr, LLM_NAME "master_key is in \"%s\", which is not set\n",
+            source);
+
+    return -1;
+}
+
+
+/* in a file, as that can be another one at SIGHUP */
+
+static int
+llm_write_key(llm_start_t *start, const char *key)
+{
+    int      fd;
+    char     path[PATH_MAX], made[PATH_MAX];
+    ssize_t  n;
+
+    if (llm_path(path, sizeof(path), start->conf_dir, "master_key") != 0
+        || llm_path(made, sizeof(made), start->conf_dir, "master_key.new")
+           != 0)
+    {
+        return -1;
+    }
+
+    (void) unlink(made);
+    fd = open(made, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, 0600);
+    n = (fd == -1) ? -1 : write(fd, key, strlen(key));
+
+    if (n != (ssize_t) strlen(key) || close(fd) == -1
+        || rename(made, path) == -1)
+    {
+        fprintf(stderr, LLM_NAME "\"%s\": %s\n", path, strerror(errno));
+        return -1;
+    }
+
+    return 0;
 }

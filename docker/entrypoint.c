@@ -66,7 +66,8 @@ main(int argc, char *const *argv)
         printf("usage: llm-entrypoint [CONF_DIR RUN_DIR MODULE] [--port PORT] "
                "[--host HOST]\n           [--num_workers NUMBER|auto] "
                "[--config FILE] [--debug] [--health]\n           "
-               "[--validate_config] [--version]\n");
+               "[--validate_config] [--version]\n"
+               "SIGHUP reloads, and reads FILE again\n");
         return 0;
     }
 
@@ -119,6 +120,12 @@ llm_settle(llm_start_t *start)
         fprintf(stderr, LLM_NAME "\"%s\" must be a directory to write to: "
                 "%s\n", start->run_dir, strerror(errno));
         return -1;
+    }
+
+    /* llm-config looks for it too; a file is not for the demo */
+
+    if (start->config) {
+        llm_default("LLM_QUEUE", LLM_DEFAULT_QUEUE);
     }
 
     if (llm_one_model(start) != 0
@@ -205,7 +212,15 @@ llm_start(llm_start_t *start)
 
     args[n] = NULL;
 
-    return llm_serve(args);
+    n = llm_serve(start, args);
+
+    if (!start->check
+        && llm_path(conf, sizeof(conf), run, "listen") == 0)
+    {
+        (void) unlink(conf);
+    }
+
+    return n;
 }
 
 

@@ -213,6 +213,10 @@ llm_flag_apply(llm_start_t *start, const llm_flag_t *flag, const char *value)
         if (flag->type == llm_flag_env) {
             (void) setenv(flag->variable, value, 1);
 
+            if (strcmp(flag->name, "port") == 0) {
+                start->port = 1;
+            }
+
             (void) snprintf(variable, sizeof(variable), "%s_FILE",
                             flag->variable);
             (void) unsetenv(variable);

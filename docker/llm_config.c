@@ -21,6 +21,7 @@ typedef struct {
 
 static void llm_config_section(llm_config_t *config, llm_node_t *root,
     const char *name, const llm_setting_t *settings);
+static void llm_config_policies(llm_config_t *config, llm_node_t *root);
 static void llm_config_models(llm_config_t *config, llm_node_t *list);
 static void llm_config_unused(llm_config_t *config);
 static void llm_config_aliases(llm_config_t *config, llm_node_t *node);
@@ -131,6 +132,7 @@ main(int argc, char *const *argv)
         llm_fail(root, "\"model_list\" is missing");
     }
 
+    llm_config_policies(&config, root);
     llm_config_models(&config, list);
     llm_rule_make(&config);
 
@@ -204,6 +206,53 @@ llm_config_section(llm_config_t *config, llm_node_t *root, const char *name,
                      name);
         }
     }
+}
+
+
+/* LLM_BALANCE and LLM_QUEUE, which are there for all upstreams */
+
+static void
+llm_config_policies(llm_config_t *config, llm_node_t *root)
+{
+    char    *queue;
+    size_t   len;
+
+    if (config->balance == NULL) {
+        config->balance = llm_config_variable(root, "LLM_BALANCE");
+    }
+
+    if (config->balance
+        && !llm_config_named(config->balance,
+                             "round_robin least_conn headroom affinity"))
+    {
+        llm_fail(root, "invalid policy \"%s\" in LLM_BALANCE",
+                 config->balance);
+    }
+
+    config->queue = llm_config_variable(root, "LLM_QUEUE");
+
+    if (config->queue == NULL) {
+        return;
+    }
+
+    if (strcmp(config->queue, "off") == 0) {
+        config->queue = NULL;
+        return;
+    }
+
+    queue = llm_format("%s", config->queue);
+    len = strcspn(queue, ",");
+
+    if (len == 0 || strspn(queue, "0123456789smhd ") != len
+        || queue[len] == '\0' || atoi(queue + len + 1) < 1
+        || strspn(queue + len + 1, "0123456789") != strlen(queue + len + 1))
+    {
+        llm_fail(root, "invalid \"%s\" in LLM_QUEUE, a time and a number as "
+                 "in \"15s,64\" or \"off\" is expected", config->queue);
+    }
+
+    queue[len] = ' ';
+    config->queue = queue;
 }
 
 

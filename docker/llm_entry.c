@@ -19,6 +19,7 @@ static long llm_entry_limit(llm_config_t *config, llm_node_t *item,
     llm_node_t *params, const char *name);
 static void llm_entry_rest(llm_node_t *map, const char *known,
     const char *where);
+static void llm_entry_literal(llm_node_t *node, const char *name);
 
 
 llm_entry_t *
@@ -340,7 +341,7 @@ llm_entry_base(llm_config_t *config, llm_entry_t *entry, llm_node_t *node)
     {
         name = llm_format("%.*s", (int) word.len, word.data);
         node = llm_config_environment(config, name);
-        base = node ? node->text : getenv(name);
+        base = node ? node->text : llm_config_variable(entry->node, name);
     }
 
     if (base == NULL || *base == '\0') {
@@ -503,11 +504,54 @@ llm_entry_secret(llm_config_t *config, llm_node_t *node, const char *name)
 
     key->literal = node->text;
 
-    for (p = key->literal; *p; p++) {
-        if ((unsigned char) *p <= ' ' || *p == 0x7f) {
+    llm_entry_literal(node, name);
+
+    return key;
+}
+
+
+/* what the module would read as something else than this one key */
+
+static void
+llm_entry_literal(llm_node_t *node, const char *name)
+{
+    size_t       i, len;
+    const char  *key;
+
+    static const char  *prefixes[] = { "env:", "file:", "sha256:" };
+
+    key = node->text;
+    len = strlen(key);
+
+    if (len == 0) {
+        llm_fail(node, "\"%s\" is empty", name);
+    }
+
+    for (i = 0; i < len; i++) {
+        if ((unsigned char) key[i] <= ' ' || key[i] == 0x7f) {
             llm_fail(node, "\"%s\" has a character that no key has", name);
+        }
+
+        if (key[i] == ',') {
+            llm_fail(node, "\"%s\" has a comma, which would make two keys "
+                     "of it", name);
         }
     }
 
-    return key;
+    if (len > 1 && (key[0] == '"' || key[0] == '\'')
+        && key[len - 1] == key[0])
+    {
+        llm_fail(node, "\"%s\" has quotes of its own around it", name);
+    }
+
+    for (i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        if (strncmp(key, prefixes[i], strlen(prefixes[i])) == 0) {
+            llm_fail(node, "\"%s\" begins with \"%s\", which is no key here",
+                     name, prefixes[i]);
+        }
+    }
+
+    if (len > LLM_MAX_WORD) {
+        llm_fail(node, "\"%s\" is too long", name);
+    }
 }

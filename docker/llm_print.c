@@ -10,11 +10,6 @@
 #include "llm_settings.h"
 
 
-/* nginx reads a word into a buffer of 4096 bytes */
-
-#define LLM_MAX_WORD  4000
-
-
 static void llm_print_names(llm_config_t *config);
 static int llm_print_taken(llm_config_t *config, const char *name);
 static const char *llm_print_host(const char *base);
@@ -174,6 +169,10 @@ llm_print_upstream(llm_config_t *config, llm_upstream_t *upstream)
 
     if (config->balance) {
         fprintf(llm_out, "    llm_balance %s;\n", config->balance);
+    }
+
+    if (config->queue) {
+        fprintf(llm_out, "    llm_queue %s;\n", config->queue);
     }
 
     sets = llm_print_sets(upstream);

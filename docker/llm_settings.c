@@ -31,9 +31,9 @@ llm_config_text(llm_config_t *config, llm_node_t *node, const char *name)
     variable = node->text + strlen(LLM_ENVIRON);
     value = llm_config_environment(config, variable);
 
-    text = value ? value->text : getenv(variable);
+    text = value ? value->text : llm_config_variable(node, variable);
 
-    if (text == NULL || *text == '\0') {
+    if (text == NULL) {
         llm_fail(node, "%s is not set", variable);
     }
 
@@ -130,6 +130,65 @@ llm_config_is_set(llm_config_t *config, const char *name)
     value = getenv(llm_format("%s_FILE", name));
 
     return value && *value;
+}
+
+
+/* the value of these, or NULL, as ngx_http_llm_secret_env() reads it */
+
+const char *
+llm_config_variable(llm_node_t *node, const char *name)
+{
+    char        *text, quote;
+    FILE        *file;
+    size_t       len;
+    const char  *value, *path;
+
+    value = getenv(name);
+
+    if (value && *value) {
+        text = llm_format("%s", value);
+        len = strlen(text);
+
+    } else {
+        name = llm_format("%s_FILE", name);
+        path = getenv(name);
+
+        if (path == NULL || *path == '\0') {
+            return NULL;
+        }
+
+        text = llm_alloc(LLM_MAX_WORD + 1);
+        file = fopen(path, "r");
+        len = file ? fread(text, 1, LLM_MAX_WORD, file) : 0;
+
+        if (file == NULL || ferror(file)) {
+            llm_fail(node, "%s: \"%s\": %s", name, path, strerror(errno));
+        }
+
+        (void) fclose(file);
+    }
+
+    while (len && (text[len - 1] == '\n' || text[len - 1] == '\r')) {
+        len--;
+    }
+
+    while (len && (text[len - 1] == ' ' || text[len - 1] == '\t')) {
+        len--;
+    }
+
+    text[len] = '\0';
+    text += strspn(text, " \t");
+    len = strlen(text);
+    quote = text[0];
+
+    if (len > 1 && (quote == '"' || quote == '\'')
+        && text[len - 1] == quote)
+    {
+        text[len - 1] = '\0';
+        text++;
+    }
+
+    return *text ? text : NULL;
 }
 
 

@@ -19,6 +19,10 @@
 #define LLM_MAX_WEIGHT     65535
 #define LLM_MAX_LIMIT      2147483647
 
+/* nginx reads a word into a buffer of 4096 bytes */
+
+#define LLM_MAX_WORD       4000
+
 /* LiteLLM's ROUTER_MAX_FALLBACKS */
 
 #define LLM_MAX_FALLBACKS  5
@@ -106,6 +110,7 @@ typedef struct {
     llm_node_t                      *retries;
     llm_node_t                      *master_key;
     const char                      *balance;
+    const char                      *queue;
     int                              shuffle;
 } llm_config_t;
 
@@ -118,6 +123,7 @@ double llm_config_number(llm_config_t *config, llm_node_t *node,
     const char *name);
 llm_node_t *llm_config_environment(llm_config_t *config, const char *name);
 int llm_config_is_set(llm_config_t *config, const char *name);
+const char *llm_config_variable(llm_node_t *node, const char *name);
 llm_node_t *llm_config_credential(llm_config_t *config, llm_node_t *node,
     const char *name);
 int llm_config_named(const char *name, const char *words);

@@ -12,6 +12,7 @@
 #define LLM_HEALTH_TIMEOUT  3
 
 
+static int llm_ask(const char *host, const char *port, int loud);
 static int llm_connect(const char *host, const char *port);
 
 
@@ -90,28 +91,28 @@ llm_probe(const char *host, const char *port)
 }
 
 
-/* for HEALTHCHECK, where there need not be a shell, nor curl */
+/*
+ * For HEALTHCHECK, where there need not be a shell, nor curl.  The file has
+ * what the command line of the start said; after a kill it may be an old one.
+ */
 
 int
 llm_health(llm_start_t *start)
 {
-    int      s;
-    char     path[PATH_MAX], host[256], port[16], text[64];
-    FILE    *file;
-    size_t   len;
-    ssize_t  n;
-
-    static const char  request[] = "GET /health/liveliness HTTP/1.0" CRLF CRLF;
+    int          n;
+    char         path[PATH_MAX], host[256], port[16];
+    FILE        *file;
+    const char  *given, *address;
 
     if (llm_path(path, sizeof(path), start->run_dir, "listen") != 0) {
         return -1;
     }
 
-    /* an nginx that was started without us did not write it */
+    given = getenv("PORT");
+    given = (given && *given) ? given : NULL;
 
-    (void) snprintf(host, sizeof(host), "127.0.0.1");
-    (void) snprintf(port, sizeof(port), "%s",
-                    getenv("PORT") ? getenv("PORT") : "4000");
+    address = getenv("HOST");
+    address = (address && *address) ? address : "127.0.0.1";
 
     file = fopen(path, "r");
 
@@ -119,16 +120,38 @@ llm_health(llm_start_t *start)
         n = fscanf(file, "%255s %15s", host, port);
         (void) fclose(file);
 
-        if (n != 2) {
-            fprintf(stderr, LLM_NAME "\"%s\" is damaged\n", path);
-            return -1;
+        if (n == 2 && (given == NULL || strcmp(port, given) == 0)) {
+            return llm_ask(host, port, 1);
+        }
+
+        if (n == 2 && !start->port && llm_ask(host, port, 0) == 0) {
+            return 0;
         }
     }
+
+    /* an nginx that was started without us did not write it */
+
+    return llm_ask(address, given ? given : "4000", 1);
+}
+
+
+static int
+llm_ask(const char *host, const char *port, int loud)
+{
+    int      s;
+    char     text[64];
+    size_t   len;
+    ssize_t  n;
+
+    static const char  request[] = "GET /health/liveliness HTTP/1.0" CRLF CRLF;
 
     s = llm_connect(host, port);
 
     if (s == -1) {
-        fprintf(stderr, LLM_NAME "nobody answers on port %s\n", port);
+        if (loud) {
+            fprintf(stderr, LLM_NAME "nobody answers on port %s\n", port);
+        }
+
         return -1;
     }
 
@@ -156,8 +179,10 @@ llm_health(llm_start_t *start)
         return 0;
     }
 
-    fprintf(stderr, LLM_NAME "the answer on port %s is \"%.*s\"\n", port,
-            (int) strcspn(text, CRLF), text);
+    if (loud) {
+        fprintf(stderr, LLM_NAME "the answer on port %s is \"%.*s\"\n", port,
+                (int) strcspn(text, CRLF), text);
+    }
 
     return -1;
 }

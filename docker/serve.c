@@ -20,11 +20,11 @@
 static pid_t llm_pump(void);
 static void llm_copy(int from, int to);
 static int llm_exec(char *const *argv, sigset_t *set);
-static int llm_wait(pid_t nginx, sigset_t *set);
+static int llm_wait(llm_start_t *start, pid_t nginx, sigset_t *set);
 
 
 int
-llm_serve(char *const *argv)
+llm_serve(llm_start_t *start, char *const *argv)
 {
     int       status;
     pid_t     nginx, pump;
@@ -62,7 +62,7 @@ llm_serve(char *const *argv)
 
     (void) close(STDOUT_FILENO);
 
-    status = llm_wait(nginx, &set);
+    status = llm_wait(start, nginx, &set);
 
     if (pump) {
         (void) waitpid(pump, NULL, 0);
@@ -168,7 +168,7 @@ llm_exec(char *const *argv, sigset_t *set)
 
 
 static int
-llm_wait(pid_t nginx, sigset_t *set)
+llm_wait(llm_start_t *start, pid_t nginx, sigset_t *set)
 {
     int    signo, status, stopping;
     pid_t  pid;
@@ -207,7 +207,17 @@ llm_wait(pid_t nginx, sigset_t *set)
             stopping = 1;
             break;
 
-        default: /* SIGHUP, SIGUSR1 */
+        case SIGHUP:
+
+            if (start->config && llm_convert_again(start) != 0) {
+                fprintf(stderr, LLM_NAME "what was read before stays\n");
+                break;
+            }
+
+            (void) kill(nginx, signo);
+            break;
+
+        default: /* SIGUSR1 */
             (void) kill(nginx, signo);
         }
     }

@@ -48,6 +48,8 @@ sub list {
 	} @_;
 }
 
+$t->write_file('base', " http://a.example/v1 \r\n");
+
 my %keys = (K1 => 'sk-1', K2 => 'sk-2', K3 => 'sk-3', M => 'master-key');
 my $k1 = 'api_key=os.environ/K1';
 my $k2 = 'api_key=os.environ/K2';
@@ -132,6 +134,19 @@ my @cases = (
 	"m openai/a $k2 api_base=os.environ/BASE"),
 	['llm_provider openai base=http://a.example/v1;', 'llm_model m openai/a;'],
 	[], OPENAI_API_BASE => 'http://a.example/v1', BASE => 'http://a.example/v1/'],
+
+['a base URL in quotes', list("m openai/a $k1"),
+	['llm_provider openai base=http://a.example/v1;'], [],
+	OPENAI_API_BASE => qq{ "http://a.example/v1" }],
+
+['a base URL in a file', list("m openai/a $k1",
+	"m openai/a $k2 api_base=os.environ/BASE"),
+	['llm_provider openai base=http://a.example/v1;', 'llm_model m openai/a;'],
+	[], OPENAI_API_BASE => '', OPENAI_API_BASE_FILE => $t->testdir() . '/base',
+	BASE_FILE => $t->testdir() . '/base'],
+
+['a base URL of quotes only', list("m openai/a $k1"),
+	['llm_provider openai;'], [], OPENAI_API_BASE => qq{ '' }],
 
 ['without a key', list('m ollama/llama3 api_base=http://10.1.2.3:11434'),
 	['llm_provider ollama base=http://10.1.2.3:11434 auth=none;',
@@ -241,6 +256,16 @@ my @cases = (
 	['latency-based-routing', 'round_robin', '6: warning: "routing_strategy" '
 	. '"latency-based-routing" has no counterpart, keys are used in turn']),
 
+['policies of the environment', list("a openai/a $k1", "b mistral/b $k2"),
+	["llm_provider openai;\n    llm_balance headroom;\n    llm_queue 15s 64;",
+	"llm_provider mistral;\n    llm_balance headroom;\n    llm_queue 15s 64;"],
+	[], LLM_BALANCE => 'headroom', LLM_QUEUE => '15s,64'],
+
+['policies of both', list("a openai/a $k1")
+	. "router_settings: {routing_strategy: least-busy}\n",
+	['llm_balance least_conn;', '!llm_queue', '!headroom'], [],
+	LLM_BALANCE => 'headroom', LLM_QUEUE => 'off'],
+
 ['a master key', list("a openai/a $k1")
 	. "general_settings: {master_key: os.environ/M}\n",
 	['llm_client_key env:M;'], []],
@@ -330,6 +355,21 @@ config.yaml:2:1: no entry of "model_list" can be served$/],
 	qr/^config.yaml:5:15: NONE is not set$/],
 ['a newline in a key', list('a openai/b api_key="sk-secret\nx"'),
 	qr/^config.yaml:5:14: "api_key" has a character that no key has$/],
+['a comma in a key', list('a openai/b api_key=sk-secret,pw'),
+	qr/^config.yaml:5:14: "api_key" has a comma, which would make two keys of it$/],
+['quotes in a key', list(q{a openai/b api_key='"sk-secret"'}),
+	qr/^config.yaml:5:14: "api_key" has quotes of its own around it$/],
+['a source as a key', list('a openai/b api_key=file:sk-secret'),
+	qr/^config.yaml:5:14: "api_key" begins with "file:", which is no key here$/],
+['a comma in a master key', list("a openai/a $k1")
+	. "general_settings: {master_key: 'sk-secret,pw'}\n",
+	qr/^config.yaml:6:32: "master_key" has a comma, which would make/],
+['a newline in a master key', list("a openai/a $k1")
+	. "general_settings: {master_key: \"sk-secret\\n\"}\n",
+	qr/^config.yaml:6:32: "master_key" has a character that no key has$/],
+['an empty master key', list("a openai/a $k1")
+	. "general_settings: {master_key: ''}\n",
+	qr/^config.yaml:6:32: "master_key" is empty$/],
 ['a newline in a name', "model_list:\n- {model_name: \"a\\nb\", litellm_params: "
 	. "{model: openai/a, api_key: x}}\n",
 	qr/^config.yaml:2:16: a control character$/],
@@ -339,7 +379,7 @@ config.yaml:2:1: no entry of "model_list" can be served$/],
 	qr/^config.yaml:6:30: "fallbacks" is no list$/],
 );
 
-plan(tests => 5 * @cases + 4 * @errors + 24);
+plan(tests => 5 * @cases + 4 * @errors + 29);
 
 ###############################################################################
 
@@ -391,6 +431,17 @@ is($messages, "config.yaml:5: warning: K1 is not set\n"
 	. "not set\n", 'keys that are not set');
 like($out, qr/llm_key env:K1;.*llm_key env:MISTRAL_API_KEY;/s,
 	'keys that are not set, output');
+
+is((convert(list("a openai/a $k1"), %keys,
+	OPENAI_API_BASE_FILE => "$t->{_dir}/none"))[1], "config.yaml:2:15: "
+	. "OPENAI_API_BASE_FILE: \"$t->{_dir}/none\": No such file or directory\n",
+	'a base URL in a file that is not there');
+
+like((convert(list("a openai/a $k1"), %keys, LLM_BALANCE => 'best'))[1],
+	qr/^config.yaml:1:1: invalid policy "best" in LLM_BALANCE$/, 'no policy');
+like((convert(list("a openai/a $k1"), %keys, LLM_QUEUE => $_))[1],
+	qr/^config.yaml:1:1: invalid "$_" in LLM_QUEUE, .*expected$/, "no queue $_")
+	for ('15s', '15s,0', '15s 64;,1');
 
 ###############################################################################
 

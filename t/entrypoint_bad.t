@@ -44,7 +44,7 @@ my $base = 'http://127.0.0.1:' . port(8081) . '/v1';
 my %env = (OPENAI_API_KEYS => 'a,b', LITELLM_MASTER_KEY => 'master',
 	OPENAI_API_BASE => $base, PORT => port(8080));
 
-plan(tests => 55);
+plan(tests => 82);
 
 ###############################################################################
 
@@ -171,16 +171,28 @@ cat <<'END'
 upstream group {
     llm_provider openai base=$base;
     llm_key env:ONE;
-    llm_key b;
+    llm_key "b";
+}
+upstream more {
+    llm_provider openai base=$base;
+    llm_key env:ONE;
+    llm_key env:LIST;
+    llm_key env:QUOTED;
+    llm_key file:$d/keys;
 }
 llm_model gpt-x group/gpt-4o;
 END
 EOC
 
+$t->write_file('keys', "a\r\n\nd, 'e'\n\"c\"\n");
+
 start({ OPENAI_API_KEYS => undef, LITELLM_MASTER_KEY => undef, ONE => 'a,c',
+	LIST_FILE => "$d/keys", QUOTED => q{"a, f ,,'f'"},
 	MY_MASTER => 'theirs', CONFIG_FILE_PATH => '/x.yaml' });
 is(json(chat('gpt-x', key => 'theirs'))->{real}, 1, 'the configuration');
-like(stop(), qr/^llm-entrypoint: upstream "group": 3 keys$/m, 'and its keys');
+$out = stop();
+like($out, qr/^llm-entrypoint: upstream "group": 3 keys$/m, 'and its keys');
+like($out, qr/^llm-entrypoint: upstream "more": 5 keys$/m, 'each of them once');
 
 tool("echo 'llm_client_key env:MY_MASTER;'");
 
@@ -191,5 +203,77 @@ stop();
 is(start({ LITELLM_MASTER_KEY => undef }, '-c/x.yaml')
 	? $t->read_file('out') : '', "llm-entrypoint: master_key is in "
 	. "\"MY_MASTER\", which is not set\n", 'or none');
+
+# what the environment is not set to comes from the entry point
+
+tool(<<"EOC");
+echo 'llm_client_key master;'
+printf 'upstream %s {\nllm_provider groq;\nllm_key a;\n}\n' \\
+	"\$LLM_BALANCE-\$LLM_QUEUE"
+EOC
+
+start({}, '-c', '/x.yaml');
+like(stop(), qr/^llm-entrypoint: upstream "headroom-15s,64": 1 key$/m,
+	'the default policies');
+
+# the real tool, and keys of odd characters
+
+system("cp $root/objs/llm-config $d/") == 0 or die;
+
+for my $case ([q{sk-m;aster"q'$x}, 'sk-m'], ['sk-a{b}c', 'sk-a'],
+	['sk-q"r', 'sk-q', 'sk-q\\'], ["'sk-'t", 'sk-', "'sk-"],
+	['sk-b\\n\\\\"', 'sk-b', 'sk-b\\n\\'], ['#sk-$h', '#sk-'])
+{
+	my ($key, @cut) = @$case;
+
+	$t->write_file('config.yaml', "model_list:\n- {model_name: gpt-o, "
+		. "litellm_params: {model: openai/gpt-o}}\n"
+		. "general_settings:\n  master_key: '" . $key =~ s/'/''/gr . "'\n");
+
+	start({ LITELLM_MASTER_KEY => undef }, '--config', "$d/config.yaml");
+	is(chat('gpt-o', key => $key)->{status}, 200, "master key $key");
+	is(join(' ', map { chat('gpt-o', key => $_)->{status} } @cut, ''),
+		join(' ', (401) x (@cut + 1)), "and nothing else than $key");
+	stop();
+}
+
+# SIGHUP: the file is read again, and stays what it was if that is wrong
+
+sub reloads {
+	my ($yaml, $re) = @_;
+	$t->write_file('config.yaml', $yaml);
+	kill 'HUP', $pid;
+	return wait_for(sub { $t->read_file('out') =~ /$re/ });
+}
+
+my $list = "model_list:\n- {model_name: %s, litellm_params: {model: openai/%s}}\n"
+	. "general_settings: {master_key: %s}\n";
+
+$t->write_file('config.yaml', sprintf $list, 'gpt-o', 'o1', 'sk-first');
+start({ LITELLM_MASTER_KEY => undef }, '--config', "$d/config.yaml");
+
+$up->clear();
+chat('gpt-o', key => 'sk-first');
+is(json($up->last_request())->{model}, 'o1', 'before');
+
+my $old = $t->read_file('run/conf/litellm.conf');
+ok(reloads("model_list: [\n", qr/what was read before stays/), 'a bad file');
+like($t->read_file('out'), qr/config.yaml:\d+:\d+: \w/, 'its line');
+unlike($t->read_file('out'), qr/reconfiguring/, 'no reload');
+is($t->read_file('run/conf/litellm.conf'), $old, 'the old one');
+is(chat('gpt-o', key => 'sk-first')->{status}, 200, 'which serves');
+
+ok(reloads(sprintf($list, 'gpt-o', 'o2', '"sk;\'second"'),
+	qr/reconfiguring/), 'a good file');
+ok(wait_for(sub { chat('gpt-o', key => q{sk;'second})->{status} == 200 }),
+	'another master key');
+is(chat('gpt-o', key => 'sk-first')->{status}, 401, 'instead');
+is(json($up->last_request())->{model}, 'o2', 'and another model');
+
+ok(reloads(sprintf($list, 'gpt-o', 'o3', 'os.environ/OTHER'),
+	qr/master_key is elsewhere now/), 'a master key elsewhere');
+ok(wait_for(sub { chat('gpt-o', key => q{sk;'second});
+	json($up->last_request())->{model} eq 'o3' }), 'takes the rest');
+unlike(stop(), qr/sk-first|second/, 'no key in the log');
 
 ###############################################################################

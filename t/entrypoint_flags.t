@@ -41,7 +41,7 @@ my $up = LLMUpstream->start($t, 8081, sub {
 my %env = (OPENAI_API_KEYS => 'a,b', LITELLM_MASTER_KEY => 'master',
 	OPENAI_API_BASE => 'http://127.0.0.1:' . port(8081) . '/v1');
 
-plan(tests => 56);
+plan(tests => 61);
 
 ###############################################################################
 
@@ -156,13 +156,25 @@ like($text, qr/test is successful/, 'a test of the configuration');
 is($rc, 0, 'passes');
 is((action('--skip_server_startup'))[1], 0, 'no start');
 
-unlink "$d/run/listen";
+ok(!-e "$d/run/listen", 'a stop leaves no address behind');
 ($text, $rc) = action('--health');
 isnt($rc, 0, 'ill');
 like($text, qr/\A\S+ nobody answers on port \d+\n\z/, 'says who asks');
 
 start({%env}, '--port', port(8080));
 is((action('--health'))[1], 0, 'healthy');
+
+is(system('PORT=' . port(8082)
+	. " $entry $LLMTest::ROOT/conf.d $d/run $module --health"), 0,
+	'of the port that the command line of the start says');
+
+$t->write_file('run/listen', '127.0.0.1 ' . port(8082) . "\n");
+is((action('--health', '--port', port(8080)))[1], 0, 'a port before the file');
+is((action('--health'))[1], 0, 'and one of the environment');
+
+$t->write_file('run/listen', '127.0.0.1 ' . port(8080) . "\n");
+isnt((action('--health', '--port', port(8082), '2>/dev/null'))[1], 0,
+	'a port where nobody is');
 
 # SIGTERM lets requests end, SIGINT does not
 

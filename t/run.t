@@ -22,6 +22,7 @@ use LLMUpstream;
 ###############################################################################
 
 my $t = LLMTest->new();
+my $d = $t->testdir();
 
 my $entry = "$LLMTest::ROOT/objs/llm-entrypoint";
 my $module = $ENV{TEST_NGINX_MODULE}
@@ -38,7 +39,7 @@ my $up = LLMUpstream->start($t, 8081, sub {
 		|| { json => { real => 1 } };
 });
 
-plan(tests => 24);
+plan(tests => 27);
 
 ###############################################################################
 
@@ -151,5 +152,28 @@ start(%env, HOST => '::1', LLM_ALLOW_ANONYMOUS => 1);
 ok(wait_for(sub { $t->read_file('out') =~ /start worker|invalid|failed/ })
 	&& $t->read_file('out') !~ /invalid/, 'an IPv6 address');
 stop();
+
+# the nginx of compose.nginx.yaml, with the keys of one provider, or of two
+
+mkdir "$d/nginx";
+mkdir "$d/nginx/conf.d";
+
+for my $name ('nginx.conf', 'conf.d/llm.conf') {
+	open my $fh, '<', "$LLMTest::ROOT/docker/nginx/$name" or die $!;
+	my $text = join '', <$fh>;
+	$text =~ s!/etc/llm-balancer!$LLMTest::ROOT/conf.d!g;
+	$text =~ s!/usr/lib/nginx/modules/\S+(?=;)!$module!;
+	$text =~ s/^(\s+listen\s+)4000/$1 . port(8080)/me;
+	$t->write_file("nginx/$name", $text);
+}
+
+for my $extra ({}, { MISTRAL_API_KEYS => 'c' },
+	{ MISTRAL_API_KEYS => '', GROQ_API_KEYS => 'd' })
+{
+	local %ENV = (%ENV, OPENAI_API_KEYS => 'a', LITELLM_MASTER_KEY => 'b',
+		%$extra);
+	like(`$LLMTest::NGINX -e stderr -p $d/run -c $d/nginx/nginx.conf -t 2>&1`,
+		qr/test is successful/, join ' ', 'an nginx of your own', %$extra);
+}
 
 ###############################################################################
