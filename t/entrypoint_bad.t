@@ -267,7 +267,9 @@ ok(reloads(sprintf($list, 'gpt-o', 'o2', '"sk;\'second"'),
 	qr/reconfiguring/), 'a good file');
 ok(wait_for(sub { chat('gpt-o', key => q{sk;'second})->{status} == 200 }),
 	'another master key');
-is(chat('gpt-o', key => 'sk-first')->{status}, 401, 'instead');
+ok(wait_for(sub { chat('gpt-o', key => 'sk-first')->{status} == 401 }),
+	'instead, when the old workers are gone');
+chat('gpt-o', key => q{sk;'second});
 is(json($up->last_request())->{model}, 'o2', 'and another model');
 
 ok(reloads(sprintf($list, 'gpt-o', 'o3', 'os.environ/OTHER'),
