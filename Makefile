@@ -9,7 +9,7 @@ LD_OPT = -fPIC
 BUILD_PACKAGES = gcc libc6-dev make nginx nginx-dev libyajl-dev libyaml-dev \
 	ca-certificates
 TEST_PACKAGES = perl procps curl openssl git valgrind python3 python3-venv \
-	node=nodejs npm=npm
+	node=nodejs npm=npm promtool=prometheus
 
 SOURCES = config ngx_http_llm_balancer_module.c \
 	$(wildcard src/*.c) $(wildcard src/*.h)
@@ -36,7 +36,7 @@ test-packages:
 	@.ci/packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 
-$(OBJS)/Makefile: config | packages
+$(OBJS)/Makefile: config src/status.html | packages
 	@mkdir -p $(OBJS)
 	@echo "configuring for $$(nginx -v 2>&1 || /usr/sbin/nginx -v 2>&1)"
 	@cd $(NGINX_SRC) && bash -c '. ./conf_flags; ./configure \

@@ -20,9 +20,12 @@
 #include "ngx_http_llm_fields.h"
 #include "ngx_http_llm_multipart.h"
 #include "ngx_http_llm_path.h"
+#include "ngx_http_llm_price.h"
 #include "ngx_http_llm_usage.h"
 #include "ngx_http_llm_pool.h"
 
+
+#define NGX_HTTP_LLM_VERSION  "0.1.0"
 
 /* browsers present a key as one of the protocols of a WebSocket */
 
@@ -83,6 +86,7 @@ typedef struct {
     struct ngx_http_llm_resolver_s   *resolver;   /* of the system */
     ngx_uint_t                        providers;  /* llm_providers env */
     ngx_str_t                         fallback;   /* LLM_DEFAULT_UPSTREAM */
+    ngx_http_llm_prices_t            *prices;     /* llm_price, may be NULL */
 } ngx_http_llm_main_conf_t;
 
 
@@ -106,6 +110,10 @@ typedef struct {
     ngx_flag_t                        enable;
     ngx_array_t                      *clients;    /* of ..._client_t */
     ngx_flag_t                        anonymous;  /* llm_client_key off */
+    ngx_flag_t                        stream_usage;
+    ngx_array_t                      *readers;    /* llm_metrics_key */
+    ngx_array_t                      *admins;     /* llm_admin_key */
+    ngx_uint_t                        status;     /* llm_status */
     ngx_http_llm_upstream_t          *upstream;   /* proxy_pass names it */
     ngx_uint_t                        adjusted;   /* proxy settings are */
 } ngx_http_llm_loc_conf_t;
@@ -164,6 +172,10 @@ typedef struct {
      */
     ngx_http_llm_usage_t             *usage;
 
+    ngx_msec_t                        queued;      /* time, all together */
+    ngx_msec_t                        first;       /* from the start to the
+                                                      first byte of the
+                                                      answer's body */
     unsigned                          reading:1;
     unsigned                          read:1;
     unsigned                          prepared:1;
@@ -171,6 +183,10 @@ typedef struct {
                                                       key, before the first
                                                       try */
     unsigned                          answered:1;  /* by the provider */
+    unsigned                          begun:1;     /* first is known */
+    unsigned                          hides:1;     /* the chunk of usage that
+                                                      the client did not ask
+                                                      for */
     unsigned                          replace:1;   /* its answer by ours */
     unsigned                          replaced:1;  /* which was sent */
 } ngx_http_llm_ctx_t;

@@ -43,6 +43,8 @@ static ngx_http_llm_place_t  ngx_http_llm_places[] = {
 
 static ngx_int_t ngx_http_llm_auth_collect(ngx_http_request_t *r,
     ngx_str_t *credentials);
+static void ngx_http_llm_auth_headers(ngx_http_request_t *r,
+    ngx_str_t *credentials);
 static void ngx_http_llm_auth_header(ngx_table_elt_t *h,
     ngx_str_t *credentials);
 static ngx_int_t ngx_http_llm_auth_query(ngx_http_request_t *r,
@@ -51,10 +53,12 @@ static void ngx_http_llm_auth_hide(ngx_str_t *text, ngx_str_t *argument);
 static void ngx_http_llm_auth_scheme(ngx_str_t *value);
 static void ngx_http_llm_auth_websocket(ngx_str_t *value,
     ngx_str_t *credential);
-static ngx_http_llm_client_t *ngx_http_llm_auth_find(
-    ngx_http_llm_loc_conf_t *llcf, ngx_str_t *credential);
+static ngx_http_llm_client_t *ngx_http_llm_auth_find(ngx_array_t *keys,
+    ngx_str_t *credential);
 static ngx_int_t ngx_http_llm_auth_basic(ngx_pool_t *pool,
     ngx_str_t *credential);
+static char *ngx_http_llm_auth_keys(ngx_conf_t *cf, ngx_array_t *clients,
+    ngx_uint_t *missing);
 static char *ngx_http_llm_client_key_digest(ngx_conf_t *cf, ngx_str_t *hex,
     ngx_http_llm_client_t *client);
 
@@ -113,14 +117,14 @@ ngx_http_llm_auth(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
             continue;
         }
 
-        client = ngx_http_llm_auth_find(llcf, &credentials[i]);
+        client = ngx_http_llm_auth_find(llcf->clients, &credentials[i]);
 
         if (client == NULL
             && i == NGX_HTTP_LLM_CREDENTIAL_AUTHORIZATION
             && ngx_http_llm_auth_basic(r->pool, &credentials[i]) == NGX_OK)
         {
             presented[ctx->ncredentials++] = credentials[i];
-            client = ngx_http_llm_auth_find(llcf, &credentials[i]);
+            client = ngx_http_llm_auth_find(llcf->clients, &credentials[i]);
         }
 
         if (found == NULL) {
@@ -161,8 +165,90 @@ ngx_http_llm_auth(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 }
 
 
+ngx_int_t
+ngx_http_llm_auth_reader(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
+    ngx_uint_t admin)
+{
+    ngx_int_t                 rc;
+    ngx_str_t                *key;
+    ngx_uint_t                i, n;
+    ngx_http_llm_client_t    *client;
+    ngx_http_llm_loc_conf_t  *llcf;
+
+    ngx_str_t                 credentials[NGX_HTTP_LLM_CREDENTIALS];
+
+    llcf = ctx->conf;
+
+    ngx_memzero(credentials, sizeof(credentials));
+
+    ngx_http_llm_auth_headers(r, credentials);
+
+    for (i = 0; i < 2 * NGX_HTTP_LLM_CREDENTIALS; i++) {
+        n = i / 2;
+        key = &credentials[n];
+
+        /* at first as it is, then as one that has a password in it */
+
+        if (key->len == 0
+            || (i % 2
+                && (n != NGX_HTTP_LLM_CREDENTIAL_AUTHORIZATION
+                    || ngx_http_llm_auth_basic(r->pool, key) != NGX_OK)))
+        {
+            continue;
+        }
+
+        rc = NGX_OK;
+        client = ngx_http_llm_auth_find(llcf->admins, key);
+
+        if (client == NULL) {
+            rc = admin ? NGX_ABORT : NGX_OK;
+            client = ngx_http_llm_auth_find(llcf->readers, key);
+        }
+
+        if (client == NULL) {
+            client = ngx_http_llm_auth_find(llcf->clients, key);
+        }
+
+        if (client) {
+            ctx->client = client->name;
+
+            if (rc == NGX_OK && admin && ctx->client.len == 0) {
+                ngx_str_set(&ctx->client, "admin");
+            }
+
+            return rc;
+        }
+    }
+
+    if (admin && llcf->admins == NULL) {
+        return NGX_ABORT;
+    }
+
+    if (!admin && llcf->clients == NULL && llcf->readers == NULL
+        && llcf->anonymous == 1)
+    {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "client sent no key that may see the status");
+
+    return NGX_DECLINED;
+}
+
+
 static ngx_int_t
 ngx_http_llm_auth_collect(ngx_http_request_t *r, ngx_str_t *credentials)
+{
+    ngx_http_llm_auth_headers(r, credentials);
+
+    return ngx_http_llm_auth_query(r,
+                                 &credentials[NGX_HTTP_LLM_CREDENTIAL_QUERY]);
+}
+
+
+static void
+ngx_http_llm_auth_headers(ngx_http_request_t *r, ngx_str_t *credentials)
 {
     ngx_table_elt_t         *h;
     ngx_http_llm_headers_t   headers;
@@ -178,9 +264,6 @@ ngx_http_llm_auth_collect(ngx_http_request_t *r, ngx_str_t *credentials)
 
         ngx_http_llm_auth_header(h, credentials);
     }
-
-    return ngx_http_llm_auth_query(r,
-                                 &credentials[NGX_HTTP_LLM_CREDENTIAL_QUERY]);
 }
 
 
@@ -379,20 +462,20 @@ ngx_http_llm_auth_websocket(ngx_str_t *value, ngx_str_t *credential)
 /* all are compared, so that the time does not tell which one was near */
 
 static ngx_http_llm_client_t *
-ngx_http_llm_auth_find(ngx_http_llm_loc_conf_t *llcf, ngx_str_t *credential)
+ngx_http_llm_auth_find(ngx_array_t *keys, ngx_str_t *credential)
 {
     u_char                  digest[NGX_HTTP_LLM_DIGEST_LEN];
     ngx_uint_t              i;
     ngx_http_llm_client_t  *clients, *found;
 
-    if (ngx_http_llm_digest(credential, digest) != NGX_OK) {
+    if (keys == NULL || ngx_http_llm_digest(credential, digest) != NGX_OK) {
         return NULL;
     }
 
     found = NULL;
-    clients = llcf->clients->elts;
+    clients = keys->elts;
 
-    for (i = 0; i < llcf->clients->nelts; i++) {
+    for (i = 0; i < keys->nelts; i++) {
         if (ngx_http_llm_digest_equal(digest, clients[i].digest)) {
             found = &clients[i];
         }
@@ -437,11 +520,9 @@ ngx_http_llm_client_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_llm_loc_conf_t *llcf = conf;
 
-    ngx_int_t               rc;
-    ngx_str_t              *value, *key, name;
-    ngx_uint_t              i;
-    ngx_array_t             keys;
-    ngx_http_llm_client_t  *client;
+    char        *rv;
+    ngx_str_t   *value;
+    ngx_uint_t   missing;
 
     value = cf->args->elts;
 
@@ -469,6 +550,58 @@ ngx_http_llm_client_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
+    rv = ngx_http_llm_auth_keys(cf, llcf->clients, &missing);
+
+    if (missing) {
+
+        /* without keys the check of the location decides, see conf room */
+
+        if (ngx_process == NGX_PROCESS_SIGNALLER) {
+            llcf->anonymous = 1;
+        }
+
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "\"%V\" is not set",
+                           &value[1]);
+    }
+
+    return rv;
+}
+
+
+char *
+ngx_http_llm_reader_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_uint_t     missing;
+    ngx_array_t  **keys;
+
+    keys = (ngx_array_t **) ((char *) conf + cmd->offset);
+
+    if (*keys == NULL) {
+        *keys = ngx_array_create(cf->pool, 2, sizeof(ngx_http_llm_client_t));
+        if (*keys == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    /* these may be missing: there is nobody then who can do it */
+
+    return ngx_http_llm_auth_keys(cf, *keys, &missing);
+}
+
+
+static char *
+ngx_http_llm_auth_keys(ngx_conf_t *cf, ngx_array_t *clients,
+    ngx_uint_t *missing)
+{
+    ngx_int_t               rc;
+    ngx_str_t              *value, *key, name;
+    ngx_uint_t              i;
+    ngx_array_t             keys;
+    ngx_http_llm_client_t  *client;
+
+    value = cf->args->elts;
+    *missing = 0;
+
     ngx_str_null(&name);
 
     if (cf->args->nelts == 3) {
@@ -485,7 +618,7 @@ ngx_http_llm_client_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         value[1].data += 7;
         value[1].len -= 7;
 
-        client = ngx_array_push(llcf->clients);
+        client = ngx_array_push(clients);
         if (client == NULL) {
             return NGX_CONF_ERROR;
         }
@@ -502,16 +635,8 @@ ngx_http_llm_client_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rc = ngx_http_llm_secret_read(cf, &value[1], &keys);
 
     if (rc == NGX_DECLINED) {
-
-        /* without keys the check of the location decides, see conf room */
-
-        if (ngx_process == NGX_PROCESS_SIGNALLER) {
-            llcf->anonymous = 1;
-        }
-
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "\"%V\" is not set",
-                           &value[1]);
-        rc = NGX_OK;
+        *missing = 1;
+        return NGX_CONF_OK;
     }
 
     if (rc != NGX_OK) {
@@ -521,7 +646,7 @@ ngx_http_llm_client_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     key = keys.elts;
 
     for (i = 0; i < keys.nelts; i++) {
-        client = ngx_array_push(llcf->clients);
+        client = ngx_array_push(clients);
         if (client == NULL) {
             return NGX_CONF_ERROR;
         }

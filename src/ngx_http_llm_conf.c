@@ -11,11 +11,15 @@
 #include "ngx_http_llm_store.h"
 #include "ngx_http_llm_upstream.h"
 
-/* room for about 4000 keys */
+/* room for about 3200 keys */
 
 #define NGX_HTTP_LLM_ZONE_SIZE  (4 * 1024 * 1024)
 
 
+static void ngx_http_llm_conf_merge_keys(ngx_array_t **keys,
+    ngx_array_t *prev);
+static char *ngx_http_llm_conf_status(ngx_conf_t *cf,
+    ngx_http_llm_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf);
 static void ngx_http_llm_conf_drop_replaced(ngx_http_llm_main_conf_t *lmcf);
 
 char *
@@ -82,6 +86,63 @@ ngx_http_llm_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+char *
+ngx_http_llm_price(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_llm_main_conf_t *lmcf = conf;
+
+    uint64_t              *usd;
+    ngx_str_t             *value;
+    ngx_uint_t             i;
+    ngx_http_llm_price_t  *price;
+
+    if (lmcf->prices == NULL) {
+        lmcf->prices = ngx_http_llm_price_create(cf->pool);
+        if (lmcf->prices == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    price = ngx_pcalloc(cf->pool, sizeof(ngx_http_llm_price_t));
+    if (price == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid model \"%V\"",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    price->node.str = value[1];
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        usd = (i == 2) ? &price->input
+                       : (i == 3) ? &price->output : &price->cached;
+
+        if (ngx_http_llm_price_parse(&value[i], usd) != NGX_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid price \"%V\"",
+                               &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        *usd /= 1000000;
+    }
+
+    if (i == 4) {
+        price->cached = price->input;
+    }
+
+    /* the first one counts, so that a file may stand behind one's own */
+
+    return (ngx_http_llm_price_add(lmcf->prices, price) == NGX_ERROR)
+           ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
 void *
 ngx_http_llm_conf_create_main(ngx_conf_t *cf)
 {
@@ -102,6 +163,7 @@ ngx_http_llm_conf_create_main(ngx_conf_t *cf)
      *     lmcf->resolver = NULL;
      *     lmcf->providers = 0;
      *     lmcf->fallback = { 0, NULL };
+     *     lmcf->prices = NULL;
      */
 
     if (ngx_array_init(&lmcf->upstreams, cf->pool, 4,
@@ -263,12 +325,16 @@ ngx_http_llm_conf_create_loc(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     llcf->clients = NULL;
+     *     llcf->readers = NULL;
+     *     llcf->admins = NULL;
+     *     llcf->status = 0;
      *     llcf->upstream = NULL;
      *     llcf->adjusted = 0;
      */
 
     llcf->enable = NGX_CONF_UNSET;
     llcf->anonymous = NGX_CONF_UNSET;
+    llcf->stream_usage = NGX_CONF_UNSET;
 
     return llcf;
 }
@@ -306,6 +372,13 @@ ngx_http_llm_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
         conf->anonymous = 1;
     }
 
+    ngx_http_llm_conf_merge_keys(&conf->readers, prev->readers);
+    ngx_http_llm_conf_merge_keys(&conf->admins, prev->admins);
+
+    if (conf->status) {
+        return ngx_http_llm_conf_status(cf, conf, clcf);
+    }
+
     /* a location that names one of our upstreams need not be told */
 
     if (conf->enable == NGX_CONF_UNSET && conf->upstream) {
@@ -313,6 +386,7 @@ ngx_http_llm_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     }
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
+    ngx_conf_merge_value(conf->stream_usage, prev->stream_usage, 0);
 
     if (!conf->enable || clcf->handler == NULL) {
         return NGX_CONF_OK;
@@ -342,6 +416,41 @@ ngx_http_llm_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
 
     lscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_llm_balancer_module);
     lscf->balancer = 1;
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_llm_conf_merge_keys(ngx_array_t **keys, ngx_array_t *prev)
+{
+    if (*keys == NULL) {
+        *keys = prev;
+    }
+
+    /* those of a variable that is not set */
+
+    if (*keys && (*keys)->nelts == 0) {
+        *keys = NULL;
+    }
+}
+
+
+static char *
+ngx_http_llm_conf_status(ngx_conf_t *cf, ngx_http_llm_loc_conf_t *conf,
+    ngx_http_core_loc_conf_t *clcf)
+{
+    conf->enable = 0;
+
+    if (conf->clients == NULL && conf->readers == NULL && conf->admins == NULL
+        && conf->anonymous != 1)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no \"llm_metrics_key\", \"llm_admin_key\" or "
+                      "\"llm_client_key\" for \"llm_status\" in location "
+                      "\"%V\"", &clcf->name);
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }

@@ -18,6 +18,7 @@
 
 char *ngx_http_llm_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_llm_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_llm_price(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 void *ngx_http_llm_conf_create_main(ngx_conf_t *cf);
 char *ngx_http_llm_conf_init_main(ngx_conf_t *cf, void *conf);

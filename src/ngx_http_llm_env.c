@@ -77,9 +77,6 @@ static const ngx_http_llm_env_unserved_t  ngx_http_llm_env_unserved[] = {
     { "SERVER_ROOT_PATH",
       "paths begin with \"/\"" },
 
-    { "LLM_ADMIN_KEY",
-      "this version does not know it" },
-
     { NULL, NULL }
 };
 

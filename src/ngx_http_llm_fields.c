@@ -14,6 +14,8 @@ typedef enum {
     NGX_HTTP_LLM_FIELDS_MODEL = 0,
     NGX_HTTP_LLM_FIELDS_STREAM,
     NGX_HTTP_LLM_FIELDS_STORE,
+    NGX_HTTP_LLM_FIELDS_STREAM_OPTIONS,
+    NGX_HTTP_LLM_FIELDS_INCLUDE_USAGE,
     NGX_HTTP_LLM_FIELDS_MAX,
     NGX_HTTP_LLM_FIELDS_SESSION = NGX_HTTP_LLM_FIELDS_MAX + 6,
     NGX_HTTP_LLM_FIELDS_MESSAGE_ROLE = NGX_HTTP_LLM_FIELDS_SESSION + 5,
@@ -34,6 +36,8 @@ static ngx_int_t ngx_http_llm_fields_value(void *data,
 static ngx_int_t ngx_http_llm_fields_model(ngx_http_llm_fields_t *fields,
     ngx_http_llm_json_value_t *value);
 static void ngx_http_llm_fields_metadata(ngx_http_llm_fields_t *fields,
+    ngx_http_llm_json_value_t *value);
+static void ngx_http_llm_fields_options(ngx_http_llm_fields_t *fields,
     ngx_http_llm_json_value_t *value);
 static void ngx_http_llm_fields_max(ngx_http_llm_fields_t *fields,
     ngx_http_llm_json_value_t *value);
@@ -59,6 +63,8 @@ static const ngx_http_llm_json_path_t
     { { "model", NULL } },
     { { "stream", NULL } },
     { { "store", NULL } },
+    { { "stream_options", "**", NULL } },
+    { { "stream_options", "include_usage", NULL } },
 
     { { "max_completion_tokens", NULL } },
     { { "max_output_tokens", NULL } },
@@ -133,10 +139,8 @@ static const ngx_http_llm_json_path_t
     { { "**", "assistant_id", NULL } },
     { { "**", "thread_id", NULL } },
     { { "**", "batch_id", NULL } },
-    { { "**", "cachedContent", NULL } },
-    { { "**", "cached_content", NULL } },
-    { { "**", "fileUri", NULL } },
-    { { "**", "file_uri", NULL } },
+    { { "**", "cachedContent|cached_content", NULL } },
+    { { "**", "fileUri|file_uri", NULL } },
     { { NULL } }
 };
 
@@ -163,7 +167,8 @@ ngx_http_llm_fields_create(ngx_pool_t *pool)
         return NULL;
     }
 
-    fields->json->whole = (uint64_t) 1 << NGX_HTTP_LLM_FIELDS_METADATA;
+    fields->json->whole = (uint64_t) 1 << NGX_HTTP_LLM_FIELDS_METADATA
+                          | (uint64_t) 1 << NGX_HTTP_LLM_FIELDS_STREAM_OPTIONS;
 
     return fields;
 }
@@ -241,6 +246,23 @@ ngx_http_llm_fields_value(void *data, ngx_http_llm_json_value_t *value)
     case NGX_HTTP_LLM_FIELDS_STORE:
         fields->store = (value->type == NGX_HTTP_LLM_JSON_TRUE);
         fields->no_store = (value->type == NGX_HTTP_LLM_JSON_FALSE);
+        return NGX_OK;
+
+    case NGX_HTTP_LLM_FIELDS_STREAM_OPTIONS:
+        ngx_http_llm_fields_options(fields, value);
+        return NGX_OK;
+
+    case NGX_HTTP_LLM_FIELDS_INCLUDE_USAGE:
+        fields->options.usage = (value->type == NGX_HTTP_LLM_JSON_TRUE)
+                                ? NGX_HTTP_LLM_OPTION_TRUE
+                                : NGX_HTTP_LLM_OPTION_OTHER;
+        fields->options.usage_start = value->start;
+        fields->options.usage_end = value->end;
+
+        if (value->type >= NGX_HTTP_LLM_JSON_OBJECT) {
+            fields->options.state = NGX_HTTP_LLM_OPTIONS_OTHER;
+        }
+
         return NGX_OK;
 
     case NGX_HTTP_LLM_FIELDS_MESSAGE_ROLE:
@@ -383,6 +405,44 @@ ngx_http_llm_fields_metadata(ngx_http_llm_fields_t *fields,
 
     metadata->start = fields->json->ended;
     metadata->first = (fields->json->members == 1);
+}
+
+
+static void
+ngx_http_llm_fields_options(ngx_http_llm_fields_t *fields,
+    ngx_http_llm_json_value_t *value)
+{
+    ngx_http_llm_options_t  *options;
+
+    options = &fields->options;
+
+    if (fields->json->depth > 1) {
+        options->members++;
+        return;
+    }
+
+    if (value->type == NGX_HTTP_LLM_JSON_END) {
+        return;
+    }
+
+    ngx_memzero(options, sizeof(ngx_http_llm_options_t));
+
+    switch (value->type) {
+
+    case NGX_HTTP_LLM_JSON_OBJECT:
+        options->state = NGX_HTTP_LLM_OPTIONS_OBJECT;
+        break;
+
+    case NGX_HTTP_LLM_JSON_NULL:
+        options->state = NGX_HTTP_LLM_OPTIONS_NULL;
+        break;
+
+    default:
+        options->state = NGX_HTTP_LLM_OPTIONS_OTHER;
+    }
+
+    options->start = value->start;
+    options->end = value->end;
 }
 
 

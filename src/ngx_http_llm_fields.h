@@ -73,6 +73,37 @@ typedef struct {
 } ngx_http_llm_metadata_t;
 
 
+/* "stream_options" of the outermost object */
+
+typedef enum {
+    NGX_HTTP_LLM_OPTIONS_ABSENT = 0,
+    NGX_HTTP_LLM_OPTIONS_NULL,
+    NGX_HTTP_LLM_OPTIONS_OBJECT,
+    NGX_HTTP_LLM_OPTIONS_OTHER             /* which no provider takes */
+} ngx_http_llm_options_e;
+
+
+/* "include_usage" in there */
+
+typedef enum {
+    NGX_HTTP_LLM_OPTION_ABSENT = 0,
+    NGX_HTTP_LLM_OPTION_TRUE,
+    NGX_HTTP_LLM_OPTION_OTHER
+} ngx_http_llm_option_e;
+
+
+typedef struct {
+    ngx_uint_t      state;
+    ngx_uint_t      members;   /* 0: the object is empty */
+    off_t           start;     /* in the body: behind the name */
+    off_t           end;       /* behind a scalar, or the "{" */
+
+    ngx_uint_t      usage;
+    off_t           usage_start;
+    off_t           usage_end;
+} ngx_http_llm_options_t;
+
+
 /* of a part of the prompt, as far as it was read */
 
 typedef struct {
@@ -85,6 +116,7 @@ typedef struct {
     ngx_http_llm_json_t   *json;
     ngx_http_llm_field_t   model;
     ngx_http_llm_metadata_t  metadata;
+    ngx_http_llm_options_t  options;
     ngx_uint_t             stream;     /* "stream": true */
 
     /* tokens that the answer may have: the largest limit, 0 is unknown */

@@ -5,8 +5,10 @@
 
 
 #include "ngx_http_llm_filter.h"
+#include "ngx_http_llm_cost.h"
 #include "ngx_http_llm_error.h"
 #include "ngx_http_llm_headers.h"
+#include "ngx_http_llm_response.h"
 #include "ngx_http_llm_try.h"
 
 
@@ -22,12 +24,16 @@ static ngx_int_t ngx_http_llm_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_llm_filter_answer(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_filter_cost(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_filter_exhausted(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static ngx_http_llm_ctx_t *ngx_http_llm_filter_local_error(
     ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_filter_error(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
+static void ngx_http_llm_filter_first(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx, ngx_chain_t *in);
 static ngx_int_t ngx_http_llm_filter_add(ngx_http_request_t *r,
     const char *name, ngx_str_t *value);
 static void ngx_http_llm_filter_remove(ngx_http_request_t *r,
@@ -87,6 +93,14 @@ ngx_http_llm_filter_answer(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 {
     ngx_http_llm_filter_remove(r, ngx_http_llm_filter_hidden);
 
+    if (ctx->hides) {
+        ngx_http_clear_content_length(r);
+    }
+
+    if (ngx_http_llm_filter_cost(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (ctx->try->exhausted
         && (r->headers_out.status == NGX_HTTP_TOO_MANY_REQUESTS
             || r->headers_out.status >= NGX_HTTP_INTERNAL_SERVER_ERROR))
@@ -95,6 +109,34 @@ ngx_http_llm_filter_answer(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+/* what a small answer has cost is known before its head is sent */
+
+static ngx_int_t
+ngx_http_llm_filter_cost(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    uint64_t   usd;
+    ngx_str_t  value;
+
+    if (ctx->response == NULL
+        || !ctx->response->read
+        || ngx_http_llm_cost(r, ctx, &usd) != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    value.data = ngx_pnalloc(r->pool, NGX_HTTP_LLM_PRICE_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_http_llm_price_print(value.data, usd) - value.data;
+
+    ngx_http_llm_filter_remove(r, "x-litellm-response-cost");
+
+    return ngx_http_llm_filter_add(r, "x-litellm-response-cost", &value);
 }
 
 
@@ -232,6 +274,14 @@ ngx_http_llm_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
 
+    if (ctx && ctx->hides && in && ngx_http_llm_response_rest(ctx, in, &out)) {
+        in = &out;
+    }
+
+    if (ctx && ctx->answered && !ctx->begun && !ctx->replace) {
+        ngx_http_llm_filter_first(r, ctx, in);
+    }
+
     if (ctx == NULL || ctx->answer == NULL) {
         return ngx_http_next_body_filter(r, in);
     }
@@ -251,6 +301,33 @@ ngx_http_llm_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     out.next = NULL;
 
     return ngx_http_next_body_filter(r, &out);
+}
+
+
+static void
+ngx_http_llm_filter_first(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
+    ngx_chain_t *in)
+{
+    ngx_time_t      *tp;
+    ngx_msec_int_t   ms;
+
+    for ( /* void */ ; in; in = in->next) {
+        if (ngx_buf_size(in->buf)) {
+            break;
+        }
+    }
+
+    if (in == NULL) {
+        return;
+    }
+
+    tp = ngx_timeofday();
+
+    ms = (ngx_msec_int_t) ((tp->sec - r->start_sec) * 1000
+                           + (tp->msec - r->start_msec));
+
+    ctx->first = ngx_max(ms, 0);
+    ctx->begun = 1;
 }
 
 

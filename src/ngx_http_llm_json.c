@@ -31,6 +31,8 @@ static void ngx_http_llm_json_descend(ngx_http_llm_json_t *json,
     ngx_uint_t array);
 static uint64_t ngx_http_llm_json_match(ngx_http_llm_json_t *json,
     uint64_t mask, ngx_uint_t depth, const char *name, size_t len);
+static ngx_uint_t ngx_http_llm_json_named(const char *names, const char *name,
+    size_t len);
 
 #define ngx_http_llm_json_position(json)                                      \
     ((json)->offset + (off_t) yajl_get_bytes_consumed((json)->parser))
@@ -461,8 +463,7 @@ ngx_http_llm_json_match(ngx_http_llm_json_t *json, uint64_t mask,
 
         if ((len
              && names[n][0] == name[0]
-             && ngx_strncmp(names[n], name, len) == 0
-             && names[n][len] == '\0')
+             && ngx_http_llm_json_named(names[n], name, len))
             || (json->below >> i & 1 && names[n + 1] == NULL))
         {
             found |= (uint64_t) 1 << i;
@@ -470,4 +471,32 @@ ngx_http_llm_json_match(ngx_http_llm_json_t *json, uint64_t mask,
     }
 
     return found;
+}
+
+
+/* a name may have a zero in it */
+
+static ngx_uint_t
+ngx_http_llm_json_named(const char *names, const char *name, size_t len)
+{
+    size_t  n;
+
+    for ( ;; ) {
+
+        for (n = 0; n < len && names[n] == name[n] && name[n]; n++) {
+            /* void */
+        }
+
+        if (n == len && (names[n] == '\0' || names[n] == '|')) {
+            return 1;
+        }
+
+        names = ngx_strchr(names, '|');
+
+        if (names == NULL) {
+            return 0;
+        }
+
+        names++;
+    }
 }

@@ -31,6 +31,7 @@
  *     "[0]"  its first element, up to "[9]"
  *     "**"   as the first name: at any depth
  *            as the last one: all scalars below
+ *     "a|ab" either name; both begin with the same letter
  *
  * A list of paths ends with an empty one.
  */

@@ -255,6 +255,8 @@ ngx_http_llm_judge_answer(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     if (judgement.verdict == NGX_HTTP_LLM_OK) {
 
+        ctx->try->lease.stream = ngx_http_llm_judge_is(r, "text/event-stream");
+
         ngx_http_llm_try_report(r, ctx, &judgement, judge->status);
 
         judge->reported = 1;
@@ -851,6 +853,10 @@ ngx_http_llm_judge_final(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
     try = ctx->try;
 
+    if (judgement->verdict != NGX_HTTP_LLM_OK) {
+        try->failed = try->upstream;
+    }
+
     /* what is about the model is for who asked for it */
 
     if (judgement->verdict == NGX_HTTP_LLM_FINISHED
@@ -1004,6 +1010,8 @@ ngx_http_llm_judge_end(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
         /* the answer was probably made, and billed */
 
+        ctx->try->failed = ctx->try->upstream;
+
         return state;
     }
 
@@ -1012,6 +1020,10 @@ ngx_http_llm_judge_end(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
         && !(u->request_sent && ngx_http_llm_judge_once(r, ctx)))
     {
         (void) ngx_http_llm_try_reserve(r, ctx);
+    }
+
+    if (!ctx->try->reserved) {
+        ctx->try->failed = ctx->try->upstream;
     }
 
     return judge->head ? 0 : state;

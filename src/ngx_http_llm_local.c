@@ -54,7 +54,7 @@ static ngx_int_t ngx_http_llm_local_escape(ngx_pool_t *pool, ngx_str_t *text,
 
 
 static const char  *ngx_http_llm_local_states[] = {
-    "usable", "cooling", "finished", "down"
+    "usable", "cooling", "finished", "down", "parked", "draining"
 };
 
 

@@ -17,6 +17,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_http_llm_count.h"
 #include "ngx_http_llm_quota.h"
 #include "ngx_http_llm_window.h"
 
@@ -28,8 +29,24 @@ typedef enum {
     NGX_HTTP_LLM_KEY_USABLE = 0,
     NGX_HTTP_LLM_KEY_COOLING,
     NGX_HTTP_LLM_KEY_FINISHED,
-    NGX_HTTP_LLM_KEY_DOWN
+    NGX_HTTP_LLM_KEY_DOWN,
+    NGX_HTTP_LLM_KEY_PARKED,
+    NGX_HTTP_LLM_KEY_DRAINING
 } ngx_http_llm_key_state_e;
+
+
+/* what an operator did to a key */
+
+typedef enum {
+    NGX_HTTP_LLM_HELD_NOT = 0,
+    NGX_HTTP_LLM_HELD_PARKED,
+    NGX_HTTP_LLM_HELD_DRAINING
+} ngx_http_llm_held_e;
+
+
+/* bytes of the reason that it is out */
+
+#define NGX_HTTP_LLM_NODE_REASON  24
 
 
 typedef struct {
@@ -40,6 +57,7 @@ typedef struct {
     uint32_t                 state;
     uint32_t                 refusal;    /* the state it was in last */
     uint32_t                 level;      /* refusals in a row */
+    u_char                   reason[NGX_HTTP_LLM_NODE_REASON];
     ngx_msec_t               until;      /* if it is out */
     ngx_msec_t               since;      /* of the last refusal */
     uint32_t                 served;     /* answers since then */
@@ -52,11 +70,15 @@ typedef struct {
     ngx_msec_t               ill_since;
     uint32_t                 ill;
     uint32_t                 well;
+    ngx_atomic_t             failed;     /* requests, counted without lock */
+    ngx_http_llm_times_t    *times;      /* NULL: not measured */
 
     /* of an upstream, or of a key */
     uint32_t                 in_flight;
+    ngx_http_llm_count_t     count;
 
     /* of a key */
+    uint32_t                 held;       /* by an operator */
     uint64_t                 tries;
     uint64_t                 organization;    /* as it was told, 0: unknown */
     ngx_http_llm_window_t    window;

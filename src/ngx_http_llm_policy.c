@@ -98,7 +98,7 @@ ngx_http_llm_policy_usable(void *data, ngx_uint_t i, ngx_msec_t *until)
     key = &choice->pool->keys[i];
     node = choice->sh->nodes[i];
 
-    if (key->down) {
+    if (key->down || node->held) {
         *until = choice->now.msec + NGX_HTTP_LLM_POLICY_DOWN;
         return NGX_AGAIN;
     }

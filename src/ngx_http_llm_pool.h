@@ -101,6 +101,7 @@ typedef struct {
 typedef struct {
     u_char                  *skip;      /* bits of keys not to take, or NULL */
     uint64_t                 model;     /* hash of its name at the provider */
+    ngx_str_t                name;      /* which is this, of the request */
     uint64_t                 tokens;    /* that it will be counted as */
     uint64_t                 affinity;  /* hash of what it belongs to */
     uint64_t                 group;     /* no key of another one will do */
@@ -132,6 +133,16 @@ typedef enum {
      && (ask)->tokens >= NGX_HTTP_LLM_CACHED_TOKENS)
 
 
+/* who is told what an answered request has taken */
+
+typedef struct {
+    ngx_http_llm_spent_t     spent;
+    ngx_str_t                client;             /* its name, or empty */
+    uint64_t                 client_hash;
+    unsigned                 model:1;            /* the model exists */
+} ngx_http_llm_bill_t;
+
+
 /* a key taken for one try: counted as in flight until it is released */
 
 typedef struct {
@@ -141,6 +152,11 @@ typedef struct {
     uint64_t                 tokens;
     uint64_t                 group;              /* of the key */
     ngx_http_llm_mark_t      mark;
+    ngx_str_t                name;               /* of the model */
+    ngx_http_llm_bill_t     *bill;               /* NULL: nobody pays */
+
+    unsigned                 stream:1;           /* set before the report */
+    unsigned                 answered:1;
 } ngx_http_llm_lease_t;
 
 
@@ -180,6 +196,43 @@ typedef struct {
     uint64_t                 outs;      /* times it was put out */
     ngx_msec_t               retry;     /* until it is back, 0 when usable */
 } ngx_http_llm_key_info_t;
+
+
+/* of a key, or of a key for one model, to be shown */
+
+typedef struct {
+    uint64_t                 limit;
+    int64_t                  remaining;
+    ngx_msec_t               reset;     /* from now until it is full */
+    unsigned                 known:1;
+    unsigned                 told:1;    /* by the provider, not guessed */
+} ngx_http_llm_view_limit_t;
+
+typedef enum {
+    NGX_HTTP_LLM_VIEW_RPM = NGX_HTTP_LLM_DIMENSIONS,
+    NGX_HTTP_LLM_VIEW_TPM,
+    NGX_HTTP_LLM_VIEW_RPD,
+    NGX_HTTP_LLM_VIEW_LIMITS
+} ngx_http_llm_view_limit_e;
+
+typedef struct {
+    ngx_http_llm_key_info_t  info;
+    ngx_http_llm_count_t     count;
+    u_char                   reason[NGX_HTTP_LLM_NODE_REASON];
+    ngx_uint_t               share;     /* that it should have */
+    ngx_http_llm_view_limit_t  limits[NGX_HTTP_LLM_VIEW_LIMITS];
+    u_char                   model[NGX_HTTP_LLM_COUNT_NAME_LEN];
+    size_t                   model_len;
+} ngx_http_llm_view_t;
+
+typedef struct {
+    ngx_http_llm_count_t     count;
+    uint64_t                 failed;
+    ngx_msec_t               open;      /* for so long, 0: it is closed */
+    ngx_uint_t               in_flight;
+    ngx_uint_t               waiting;
+    ngx_http_llm_times_t     times;
+} ngx_http_llm_upstream_view_t;
 
 
 typedef struct {
@@ -251,6 +304,9 @@ typedef struct {
     ngx_http_llm_ids_t          *ids;            /* of what groups keep */
     ngx_http_llm_ids_t          *homes;          /* of conversations that have
                                                     moved */
+    uint64_t                     began;          /* ms since the epoch */
+    ngx_http_llm_count_names_t  *models;
+    ngx_http_llm_count_names_t  *clients;
 } ngx_http_llm_zone_sh_t;
 
 

@@ -25,6 +25,7 @@ struct ngx_http_llm_waiter_s {
     ngx_http_llm_pool_t       *pool;
     ngx_http_llm_ticket_t     *ticket;     /* NULL: it does not wait */
     ngx_msec_t                 deadline;   /* of all its waiting */
+    ngx_msec_t                 since;      /* of this one */
     ngx_http_llm_queue_pt      handler;
 };
 
@@ -102,6 +103,7 @@ ngx_http_llm_queue_wait(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     }
 
     waiter->handler = handler;
+    waiter->since = ngx_current_msec;
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "llm waits for a key, %M ms at most",
@@ -177,12 +179,26 @@ ngx_http_llm_queue_leave(ngx_http_llm_ctx_t *ctx)
 
     ngx_http_llm_ticket_return(waiter->pool, waiter->ticket);
 
+    ctx->queued += ngx_current_msec - waiter->since;
+
     waiter->ticket = NULL;
 
     ngx_queue_remove(&waiter->queue);
 
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, waiter->request->connection->log, 0,
                    "llm waits no more");
+}
+
+
+ngx_msec_t
+ngx_http_llm_queue_waited(ngx_http_llm_ctx_t *ctx)
+{
+    ngx_http_llm_waiter_t  *waiter;
+
+    waiter = ctx->waiter;
+
+    return (waiter && waiter->ticket)
+           ? ctx->queued + ngx_current_msec - waiter->since : ctx->queued;
 }
 
 

@@ -44,6 +44,10 @@ ngx_int_t ngx_http_llm_queue_wait(ngx_http_request_t *r,
 
 void ngx_http_llm_queue_leave(ngx_http_llm_ctx_t *ctx);
 
+/* how long it has waited, all together */
+
+ngx_msec_t ngx_http_llm_queue_waited(ngx_http_llm_ctx_t *ctx);
+
 /* whether others wait already for what this one needs */
 
 ngx_uint_t ngx_http_llm_queue_busy(ngx_http_llm_ctx_t *ctx);

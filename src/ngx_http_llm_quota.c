@@ -115,6 +115,20 @@ ngx_http_llm_quota_room(ngx_http_llm_quota_t *quota, uint64_t tokens,
 }
 
 
+int64_t
+ngx_http_llm_quota_remaining(ngx_http_llm_quota_t *quota,
+    ngx_uint_t dimension, ngx_msec_t now)
+{
+    int64_t  left;
+
+    left = ngx_http_llm_quota_left(&quota->limits[dimension],
+                                   ngx_http_llm_quota_sent(quota, dimension),
+                                   now);
+
+    return ngx_max(left, 0);
+}
+
+
 static uint64_t
 ngx_http_llm_quota_sent(ngx_http_llm_quota_t *quota, ngx_uint_t dimension)
 {

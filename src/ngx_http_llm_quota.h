@@ -87,6 +87,11 @@ void ngx_http_llm_quota_learn(ngx_http_llm_quota_t *quota,
 void ngx_http_llm_quota_refused(ngx_http_llm_quota_t *quota, uint64_t tokens,
     const ngx_http_llm_mark_t *mark, ngx_msec_t now);
 
+/* of a limit that is known, what is left of it; never less than 0 */
+
+int64_t ngx_http_llm_quota_remaining(ngx_http_llm_quota_t *quota,
+    ngx_uint_t dimension, ngx_msec_t now);
+
 /*
  * The order in which keys are used up evenly: the time, in ms of the clock, at
  * which the fullest of the limits would be untouched again if all of them came

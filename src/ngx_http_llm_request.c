@@ -32,7 +32,7 @@ typedef struct {
     const ngx_http_llm_door_t        *door;
     const ngx_http_llm_auth_form_t   *auth;
     ngx_chain_t                      *body;
-    ngx_http_llm_edit_t               edits[2];    /* of the body, in order */
+    ngx_http_llm_edit_t               edits[3];    /* of the body, in order */
     ngx_uint_t                        nedits;
     unsigned                          leaks:1;     /* look into every header */
     unsigned                          required:1;  /* the provider's header is
@@ -59,6 +59,10 @@ static ngx_int_t ngx_http_llm_request_body(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_llm_request_renamed(ngx_http_llm_ctx_t *ctx,
     ngx_http_llm_request_t *req);
 static ngx_uint_t ngx_http_llm_request_refused(ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_request_t *req);
+static ngx_uint_t ngx_http_llm_request_counted(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx, ngx_http_llm_request_t *req);
+static void ngx_http_llm_request_count(ngx_http_llm_ctx_t *ctx,
     ngx_http_llm_request_t *req);
 static ngx_int_t ngx_http_llm_request_rename(ngx_pool_t *pool,
     ngx_http_llm_ctx_t *ctx, ngx_http_llm_request_t *req, ngx_chain_t *in,
@@ -571,13 +575,16 @@ ngx_http_llm_request_has_key(ngx_http_llm_ctx_t *ctx, u_char *pos,
 }
 
 
-/* nothing else in a body changes than the model's name and the metadata */
+/*
+ * Nothing else in a body changes than the model's name, the metadata, and with
+ * llm_stream_usage the options of a stream.
+ */
 
 static ngx_int_t
 ngx_http_llm_request_body(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     ngx_http_llm_request_t *req)
 {
-    ngx_uint_t    renamed, refused;
+    ngx_uint_t    renamed, refused, counted;
     ngx_chain_t  *cl, *in;
 
     req->length = -1;
@@ -600,8 +607,11 @@ ngx_http_llm_request_body(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 
     renamed = ngx_http_llm_request_renamed(ctx, req);
     refused = ngx_http_llm_request_refused(ctx, req);
+    counted = ngx_http_llm_request_counted(r, ctx, req);
 
-    if (!renamed && !refused) {
+    ctx->hides = counted;
+
+    if (!renamed && !refused && !counted) {
         return NGX_OK;
     }
 
@@ -615,6 +625,10 @@ ngx_http_llm_request_body(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
            != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (counted) {
+        ngx_http_llm_request_count(ctx, req);
     }
 
     if (refused) {
@@ -699,6 +713,81 @@ ngx_http_llm_request_refused(ngx_http_llm_ctx_t *ctx,
     default: /* NGX_HTTP_LLM_METADATA_OTHER */
         return 1;
     }
+}
+
+
+/* whether usage is asked for that the client did not ask for */
+
+static ngx_uint_t
+ngx_http_llm_request_counted(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_request_t *req)
+{
+    ngx_http_llm_options_t   *options;
+    ngx_http_llm_loc_conf_t  *llcf;
+
+    static ngx_str_t  chat = ngx_string("/chat/completions");
+
+    llcf = ngx_http_get_module_loc_conf(r, ngx_http_llm_balancer_module);
+
+    if (!llcf->stream_usage
+        || ctx->fields == NULL
+        || !ctx->fields->stream
+        || req->door->shape != NGX_HTTP_LLM_OPENAI
+        || ctx->path.rest.len != chat.len
+        || ngx_strncmp(ctx->path.rest.data, chat.data, chat.len) != 0)
+    {
+        return 0;
+    }
+
+    options = &ctx->fields->options;
+
+    return options->state != NGX_HTTP_LLM_OPTIONS_OTHER
+           && options->usage != NGX_HTTP_LLM_OPTION_TRUE;
+}
+
+
+/* "stream" is another member, so that commas are needed */
+
+static void
+ngx_http_llm_request_count(ngx_http_llm_ctx_t *ctx,
+    ngx_http_llm_request_t *req)
+{
+    ngx_str_t                text;
+    ngx_http_llm_options_t  *options;
+
+    options = &ctx->fields->options;
+
+    switch (options->state) {
+
+    case NGX_HTTP_LLM_OPTIONS_ABSENT:
+        ngx_str_set(&text, "\"stream_options\":{\"include_usage\":true},");
+        ngx_http_llm_request_edit(req, ctx->fields->json->open,
+                                  ctx->fields->json->open, &text);
+        return;
+
+    case NGX_HTTP_LLM_OPTIONS_NULL:
+        ngx_str_set(&text, ":{\"include_usage\":true}");
+        ngx_http_llm_request_edit(req, options->start, options->end, &text);
+        return;
+    }
+
+    /* state == NGX_HTTP_LLM_OPTIONS_OBJECT */
+
+    if (options->usage == NGX_HTTP_LLM_OPTION_OTHER) {
+        ngx_str_set(&text, ":true");
+        ngx_http_llm_request_edit(req, options->usage_start,
+                                  options->usage_end, &text);
+        return;
+    }
+
+    if (options->members) {
+        ngx_str_set(&text, "\"include_usage\":true,");
+
+    } else {
+        ngx_str_set(&text, "\"include_usage\":true");
+    }
+
+    ngx_http_llm_request_edit(req, options->end, options->end, &text);
 }
 
 

@@ -13,8 +13,14 @@
 
 static ngx_uint_t ngx_http_llm_response_streams(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_response_hide(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_response_usage(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
+static void ngx_http_llm_response_read(ngx_http_request_t *r,
+    ngx_http_llm_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_response_chunked(ngx_http_request_t *r,
+    ngx_http_llm_usage_t *usage);
 static void ngx_http_llm_response_mask_headers(ngx_http_request_t *r,
     ngx_str_t *secret);
 static ngx_int_t ngx_http_llm_response_filter_init(void *data);
@@ -62,7 +68,34 @@ ngx_http_llm_response_accept(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     response->input_filter_init = u->input_filter_init;
     u->input_filter_init = ngx_http_llm_response_filter_init;
 
+    if (ctx->hides && ngx_http_llm_response_hide(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_llm_response_usage(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_llm_response_hide(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u->buffering
+        || u->headers_in.content_type == NULL
+        || ngx_http_llm_usage_kind(&u->headers_in.content_type->value)
+           != NGX_HTTP_LLM_USAGE_EVENTS)
+    {
+        ctx->hides = 0;
+        return NGX_OK;
+    }
+
+    ctx->response->chunk = ngx_http_llm_chunk_create(r->pool, &u->free_bufs,
+                                                     u->output.tag);
+
+    return ctx->response->chunk ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -102,8 +135,81 @@ ngx_http_llm_response_usage(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
     }
 
     ctx->usage = ngx_http_llm_usage_create(r->pool, kind, reads);
+    if (ctx->usage == NULL) {
+        return NGX_ERROR;
+    }
 
-    return ctx->usage ? NGX_OK : NGX_ERROR;
+    if (kind == NGX_HTTP_LLM_USAGE_JSON) {
+        ngx_http_llm_response_read(r, ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * An answer that is here as a whole is read at once, so that its head can tell
+ * what it has cost.  Nothing waits for that.
+ */
+
+static void
+ngx_http_llm_response_read(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
+{
+    off_t                 size;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u->headers_in.chunked) {
+
+        if (ngx_http_llm_response_chunked(r, NULL) == NGX_OK) {
+            (void) ngx_http_llm_response_chunked(r, ctx->usage);
+            ctx->response->read = 1;
+        }
+
+        return;
+    }
+
+    size = u->headers_in.content_length_n;
+
+    if (size > 0 && size <= u->buffer.last - u->buffer.pos) {
+        ngx_http_llm_usage_feed(ctx->usage, u->buffer.pos, size);
+        ctx->response->read = 1;
+    }
+}
+
+
+/* NGX_DECLINED if the end is not there */
+
+static ngx_int_t
+ngx_http_llm_response_chunked(ngx_http_request_t *r,
+    ngx_http_llm_usage_t *usage)
+{
+    size_t              size;
+    ngx_buf_t           b;
+    ngx_int_t           rc;
+    ngx_http_chunked_t  chunked;
+
+    b = r->upstream->buffer;
+
+    ngx_memzero(&chunked, sizeof(ngx_http_chunked_t));
+
+    for ( ;; ) {
+        rc = ngx_http_llm_parse_chunked(r, &b, &chunked);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_DONE) ? NGX_OK : NGX_DECLINED;
+        }
+
+        size = ngx_min(chunked.size, b.last - b.pos);
+
+        if (usage) {
+            ngx_http_llm_usage_feed(usage, b.pos, size);
+        }
+
+        b.pos += size;
+        chunked.size -= size;
+    }
 }
 
 
@@ -224,6 +330,12 @@ ngx_http_llm_response_filter(void *data, ssize_t bytes)
 
     ngx_http_llm_response_pass(ctx, *out);
 
+    if (response->chunk
+        && ngx_http_llm_chunk_filter(response->chunk, out) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     return rc;
 }
 
@@ -265,7 +377,7 @@ ngx_http_llm_response_pass(ngx_http_llm_ctx_t *ctx, ngx_chain_t *in)
         (void) ngx_http_llm_mask(&response->mask, &response->secret, b->pos,
                                  b->last);
 
-        if (ctx->usage) {
+        if (ctx->usage && !response->read) {
             ngx_http_llm_usage_feed(ctx->usage, b->pos, b->last - b->pos);
         }
     }
@@ -297,4 +409,31 @@ ngx_http_llm_response_learn(ngx_http_llm_ctx_t *ctx)
                             usage->nids - response->learned);
 
     response->learned = usage->nids;
+}
+
+
+ngx_uint_t
+ngx_http_llm_response_rest(ngx_http_llm_ctx_t *ctx, ngx_chain_t *in,
+    ngx_chain_t *out)
+{
+    ngx_chain_t  *cl;
+
+    if (ctx->response == NULL || ctx->response->chunk == NULL) {
+        return 0;
+    }
+
+    for (cl = in; cl; cl = cl->next) {
+        if (cl->buf->last_buf || cl->buf->last_in_chain) {
+            break;
+        }
+    }
+
+    if (cl == NULL) {
+        return 0;
+    }
+
+    out->buf = ngx_http_llm_chunk_rest(ctx->response->chunk);
+    out->next = in;
+
+    return out->buf != NULL;
 }

@@ -14,6 +14,7 @@
 
 
 #include "ngx_http_llm.h"
+#include "ngx_http_llm_chunk.h"
 #include "ngx_http_llm_mask.h"
 
 
@@ -26,6 +27,8 @@ typedef struct ngx_http_llm_response_s {
     ngx_str_t                     secret;
     ngx_http_llm_mask_t           mask;
     ngx_uint_t                    learned;       /* ids of usage that are */
+    ngx_http_llm_chunk_t         *chunk;         /* takes one out, or NULL */
+    ngx_uint_t                    read;          /* all of it, for usage */
 } ngx_http_llm_response_t;
 
 
@@ -36,6 +39,15 @@ typedef struct ngx_http_llm_response_s {
 
 ngx_int_t ngx_http_llm_response_accept(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
+
+
+/*
+ * At the end of the stream, what of it was held back is put in front of the
+ * chain in: 1 if there was such, and out is the chain then.
+ */
+
+ngx_uint_t ngx_http_llm_response_rest(ngx_http_llm_ctx_t *ctx, ngx_chain_t *in,
+    ngx_chain_t *out);
 
 
 #endif /* _NGX_HTTP_LLM_RESPONSE_H_INCLUDED_ */

@@ -167,6 +167,12 @@ ngx_http_llm_state_put(ngx_http_llm_state_record_t *record,
     record->kind = NGX_HTTP_LLM_STATE_NODE;
     record->flags = node->worked ? NGX_HTTP_LLM_STATE_WORKED : 0;
 
+    if (node->held) {
+        record->flags |= (node->held == NGX_HTTP_LLM_HELD_DRAINING)
+                         ? NGX_HTTP_LLM_STATE_DRAINING
+                         : NGX_HTTP_LLM_STATE_PARKED;
+    }
+
     ngx_memcpy(record->id, node->id, NGX_HTTP_LLM_FINGERPRINT_LEN);
 
     record->state = node->state;
@@ -201,6 +207,10 @@ ngx_http_llm_state_get(const ngx_http_llm_state_record_t *record,
     node->level = record->level;
     node->served = record->served;
     node->worked = (record->flags & NGX_HTTP_LLM_STATE_WORKED) ? 1 : 0;
+    node->held = (record->flags & NGX_HTTP_LLM_STATE_DRAINING)
+                 ? NGX_HTTP_LLM_HELD_DRAINING
+                 : (record->flags & NGX_HTTP_LLM_STATE_PARKED)
+                   ? NGX_HTTP_LLM_HELD_PARKED : NGX_HTTP_LLM_HELD_NOT;
     node->outs = record->outs;
     node->since = now - (ngx_msec_t) ngx_max(age, 0);
     node->until = now;
@@ -542,7 +552,8 @@ ngx_http_llm_state_urgent(ngx_http_llm_node_t *node, ngx_msec_t now)
 {
     return ngx_http_llm_node_out(node, now)
            || node->state == NGX_HTTP_LLM_KEY_FINISHED
-           || node->window.today;
+           || node->window.today
+           || node->held;
 }
 
 

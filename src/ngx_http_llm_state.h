@@ -42,6 +42,8 @@ typedef struct {
 #define NGX_HTTP_LLM_STATE_NODE     1
 
 #define NGX_HTTP_LLM_STATE_WORKED   1
+#define NGX_HTTP_LLM_STATE_PARKED   2
+#define NGX_HTTP_LLM_STATE_DRAINING 4
 
 typedef struct {
     uint32_t                 kind;

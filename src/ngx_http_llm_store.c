@@ -9,19 +9,23 @@
 #include "ngx_http_llm_policy.h"
 
 
-#define NGX_HTTP_LLM_STORE_LAYOUT  2
+#define NGX_HTTP_LLM_STORE_LAYOUT  3
 
 /*
  * A node, its places in lines, and a share of the slots of several processes;
  * models with limits of their own need as much again.
  */
 
-#define NGX_HTTP_LLM_STORE_PER_NODE  1024
+#define NGX_HTTP_LLM_STORE_PER_NODE  1280
 
 /* the share of the zone that is for ids and conversations: 1/16 and 1/32 */
 
 #define NGX_HTTP_LLM_STORE_IDS       16
 #define NGX_HTTP_LLM_STORE_HOMES     32
+
+/* one name is counted for so many nodes */
+
+#define NGX_HTTP_LLM_STORE_NAMES     8
 
 /* models that have a line of their own, in one pool */
 
@@ -70,6 +74,8 @@ static ngx_http_llm_node_t *ngx_http_llm_store_cell(
 static uint32_t *ngx_http_llm_store_bucket(ngx_http_llm_zone_sh_t *sh,
     u_char *id);
 static uint32_t ngx_http_llm_store_vacant(ngx_http_llm_zone_sh_t *sh);
+static void ngx_http_llm_store_leave(ngx_http_llm_zone_t *zone,
+    ngx_http_llm_node_t *upstream);
 static void ngx_http_llm_store_free_generation(ngx_http_llm_zone_t *zone,
     ngx_http_llm_generation_t *generation);
 static void ngx_http_llm_store_free_slot(ngx_http_llm_zone_t *zone,
@@ -219,6 +225,8 @@ static ngx_int_t
 ngx_http_llm_store_init_sh(ngx_http_llm_zone_t *zone)
 {
     size_t                   len;
+    ngx_time_t              *tp;
+    ngx_uint_t               max;
     ngx_slab_pool_t         *shpool;
     ngx_http_llm_zone_sh_t  *sh;
 
@@ -249,6 +257,22 @@ ngx_http_llm_store_init_sh(ngx_http_llm_zone_t *zone)
     if (sh->ids == NULL || sh->homes == NULL) {
         return NGX_ERROR;
     }
+
+    max = ngx_min(sh->capacity / NGX_HTTP_LLM_STORE_NAMES,
+                  NGX_HTTP_LLM_COUNT_NAMES);
+
+    sh->models = ngx_slab_calloc(shpool, ngx_http_llm_count_names_size(max));
+    sh->clients = ngx_slab_calloc(shpool, ngx_http_llm_count_names_size(max));
+
+    if (sh->models == NULL || sh->clients == NULL) {
+        return NGX_ERROR;
+    }
+
+    sh->models->max = max;
+    sh->clients->max = max;
+
+    tp = ngx_timeofday();
+    sh->began = (uint64_t) tp->sec * 1000 + tp->msec;
 
     ngx_queue_init(&sh->generations);
     ngx_queue_init(&sh->slots);
@@ -393,6 +417,14 @@ ngx_http_llm_store_add_pool(ngx_http_llm_zone_t *zone,
     }
 
     psh->upstream->refs++;
+
+    if (psh->upstream->times == NULL) {
+
+        /* without memory it goes unmeasured */
+
+        psh->upstream->times = ngx_slab_calloc_locked(zone->shpool,
+                                                 sizeof(ngx_http_llm_times_t));
+    }
 
     psh->nodes = ngx_slab_calloc_locked(zone->shpool,
                                  pool->nkeys * sizeof(ngx_http_llm_node_t *));
@@ -915,7 +947,11 @@ ngx_http_llm_store_inherit(ngx_http_llm_zone_t *zone, ngx_shm_zone_t *shm_zone)
     ngx_shmtx_lock(&shpool->mutex);
     ngx_http_llm_ids_inherit(zone->sh->ids, sh->ids);
     ngx_http_llm_ids_inherit(zone->sh->homes, sh->homes);
+    ngx_http_llm_count_copy(zone->sh->models, sh->models);
+    ngx_http_llm_count_copy(zone->sh->clients, sh->clients);
     ngx_shmtx_unlock(&shpool->mutex);
+
+    zone->sh->began = sh->began;
 
     for (i = 1; i <= sh->used; i++) {
         from = &sh->nodes[i];
@@ -932,6 +968,16 @@ ngx_http_llm_store_inherit(ngx_http_llm_zone_t *zone, ngx_shm_zone_t *shm_zone)
         node->next = next;
         node->refs = 0;
         node->in_flight = 0;
+        node->times = NULL;
+
+        if (from->times) {
+            node->times = ngx_slab_alloc(zone->shpool,
+                                         sizeof(ngx_http_llm_times_t));
+
+            if (node->times) {
+                *node->times = *from->times;
+            }
+        }
     }
 }
 
@@ -980,6 +1026,17 @@ ngx_http_llm_store_restore(ngx_http_llm_zone_t *zone)
 
 
 static void
+ngx_http_llm_store_leave(ngx_http_llm_zone_t *zone,
+    ngx_http_llm_node_t *upstream)
+{
+    if (--upstream->refs == 0 && upstream->times) {
+        ngx_slab_free_locked(zone->shpool, upstream->times);
+        upstream->times = NULL;
+    }
+}
+
+
+static void
 ngx_http_llm_store_free_generation(ngx_http_llm_zone_t *zone,
     ngx_http_llm_generation_t *generation)
 {
@@ -1011,7 +1068,7 @@ ngx_http_llm_store_free_generation(ngx_http_llm_zone_t *zone,
         }
 
         if (psh->upstream) {
-            psh->upstream->refs--;
+            ngx_http_llm_store_leave(zone, psh->upstream);
         }
 
         if (psh->nodes) {

@@ -27,6 +27,8 @@ static ngx_int_t ngx_http_llm_try_rewind(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_try_skip_models(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx, ngx_str_t *model);
+static void ngx_http_llm_try_remember(ngx_pool_t *pool,
+    ngx_http_llm_try_t *try, ngx_uint_t verdict);
 static ngx_int_t ngx_http_llm_try_skip(ngx_http_request_t *r,
     ngx_http_llm_try_t *try, ngx_http_llm_pool_t *pool, ngx_uint_t key);
 
@@ -130,6 +132,10 @@ ngx_http_llm_try_cleanup(void *data)
     ngx_http_llm_try_t *try = data;
 
     ngx_http_llm_zone_release(&try->lease, try->reserved, 0);
+
+    if (try->failed) {
+        ngx_http_llm_zone_failed(&try->failed->pool);
+    }
 }
 
 
@@ -156,6 +162,7 @@ ngx_http_llm_try_enter(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
         ask->model = ngx_http_llm_hash_update(NGX_HTTP_LLM_HASH_START,
                                               model.data, model.len);
         ask->model = ngx_http_llm_hash_final(ask->model);
+        ask->name = model;
     }
 
     ask->tokens = ngx_http_llm_estimate(r, ctx);
@@ -351,12 +358,15 @@ ngx_http_llm_try_report(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
     try = ctx->try;
     log = r->connection->log;
 
+    ngx_http_llm_try_remember(r->pool, try, judgement->verdict);
+
     ngx_http_llm_zone_report(&try->lease, judgement, &change);
 
     /* what is not there for a group is a model at it */
 
     scope = (judgement->verdict == NGX_HTTP_LLM_ELSEWHERE)
             ? NGX_HTTP_LLM_SCOPE_MODEL : judgement->scope;
+    try->bill.model = (status < NGX_HTTP_BAD_REQUEST);
 
     if (change.out) {
         ngx_log_error(NGX_LOG_NOTICE, log, 0,
@@ -389,6 +399,84 @@ ngx_http_llm_try_report(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
         ngx_log_error(NGX_LOG_NOTICE, log, 0, "upstream \"%V\" is back",
                       &try->upstream->name);
     }
+}
+
+
+/* a try may be judged twice: by its head, and when it breaks off */
+
+static void
+ngx_http_llm_try_remember(ngx_pool_t *pool, ngx_http_llm_try_t *try,
+    ngx_uint_t verdict)
+{
+    u_char  *verdicts, *last;
+
+    if (try->verdicts == NULL) {
+        try->verdicts = ngx_array_create(pool, 4, 1);
+        if (try->verdicts == NULL) {
+            return;
+        }
+    }
+
+    while (try->verdicts->nelts < try->begun) {
+        last = ngx_array_push(try->verdicts);
+        if (last == NULL) {
+            return;
+        }
+
+        *last = 0;
+    }
+
+    if (try->begun) {
+        verdicts = try->verdicts->elts;
+        verdicts[try->begun - 1] = (u_char) (verdict + 1);
+    }
+}
+
+
+ngx_int_t
+ngx_http_llm_try_verdicts(ngx_pool_t *pool, ngx_http_llm_ctx_t *ctx,
+    ngx_str_t *text)
+{
+    u_char              *p, *verdicts;
+    ngx_uint_t           i, n;
+    ngx_http_llm_try_t  *try;
+
+    /* in the order of the verdicts, behind the one that is not there */
+
+    static ngx_str_t  words[] = {
+        ngx_string("none"), ngx_string("ok"), ngx_string("wait"),
+        ngx_string("finished"), ngx_string("ill"), ngx_string("elsewhere")
+    };
+
+    try = ctx->try;
+
+    text->len = 0;
+
+    if (try == NULL || try->begun == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(pool, try->begun * sizeof("elsewhere,"));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    text->data = p;
+    verdicts = try->verdicts ? try->verdicts->elts : NULL;
+
+    for (i = 0; i < try->begun; i++) {
+        n = (verdicts && i < try->verdicts->nelts) ? verdicts[i] : 0;
+
+        if (i) {
+            *p++ = ',';
+        }
+
+        p = ngx_cpymem(p, words[n].data, words[n].len);
+    }
+
+    text->len = p - text->data;
+
+    return NGX_OK;
 }
 
 
@@ -439,12 +527,40 @@ ngx_http_llm_try_settle(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx,
 void
 ngx_http_llm_try_end(ngx_http_llm_ctx_t *ctx)
 {
-    uint64_t  tokens;
+    uint64_t                total;
+    ngx_http_llm_try_t     *try;
+    ngx_http_llm_bill_t    *bill;
+    ngx_http_llm_tokens_t  *tokens;
 
-    tokens = (ctx->usage && ctx->usage->tokens.known)
-             ? ctx->usage->tokens.total : 0;
+    try = ctx->try;
+    bill = &try->bill;
+    total = 0;
 
-    ngx_http_llm_zone_release(&ctx->try->lease, 0, tokens);
+    ngx_memzero(&bill->spent, sizeof(ngx_http_llm_spent_t));
+
+    bill->spent.requests = 1;
+    bill->client = ctx->client;
+
+    if (bill->client.len) {
+        bill->client_hash = ngx_http_llm_hash_update(NGX_HTTP_LLM_HASH_START,
+                                                     bill->client.data,
+                                                     bill->client.len);
+        bill->client_hash = ngx_http_llm_hash_final(bill->client_hash);
+    }
+
+    if (ctx->usage && ctx->usage->tokens.known) {
+        tokens = &ctx->usage->tokens;
+        total = tokens->total;
+
+        bill->spent.input = tokens->input;
+        bill->spent.output = tokens->output;
+        bill->spent.cached = tokens->cached;
+        bill->spent.reasoning = tokens->reasoning;
+    }
+
+    try->lease.bill = bill;
+
+    ngx_http_llm_zone_release(&try->lease, 0, total);
 }
 
 
@@ -530,6 +646,10 @@ ngx_http_llm_try_refused(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     if (ngx_http_llm_try_explain(r, ctx, &busy) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->try->failed == NULL) {
+        ctx->try->failed = ctx->targets[0].upstream;
     }
 
     name = &ctx->try->explained->name;

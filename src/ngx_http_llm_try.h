@@ -27,6 +27,8 @@ typedef struct ngx_http_llm_try_s {
     ngx_http_llm_lease_t       lease;
     ngx_http_llm_ask_t         ask;       /* what is wanted of this target */
     ngx_uint_t                 begun;     /* number of tries */
+    ngx_array_t               *verdicts;  /* of u_char: one a try, plus 1; 0
+                                             while there is none */
     ngx_uint_t                 ill;       /* ill verdicts at this target */
     ngx_uint_t                 unreached; /* addresses of it that failed */
 
@@ -37,6 +39,9 @@ typedef struct ngx_http_llm_try_s {
     ngx_http_llm_upstream_t   *upstream;
     ngx_str_t                  key_name;
     ngx_str_t                  secret;
+
+    ngx_http_llm_upstream_t   *failed;       /* NULL: it was answered */
+    ngx_http_llm_bill_t        bill;
 
     unsigned                   foreign:1;    /* this target's keys are */
     unsigned                   reserved:1;
@@ -120,6 +125,11 @@ ngx_int_t ngx_http_llm_try_explain(ngx_http_request_t *r,
 ngx_int_t ngx_http_llm_try_refused(ngx_http_request_t *r,
     ngx_http_llm_ctx_t *ctx);
 
+
+/* "wait,ok": a word for each try, "none" where it was not judged */
+
+ngx_int_t ngx_http_llm_try_verdicts(ngx_pool_t *pool, ngx_http_llm_ctx_t *ctx,
+    ngx_str_t *text);
 
 /* of the key that is reserved, or else of the last try; may be empty */
 

@@ -33,7 +33,8 @@ typedef enum {
     NGX_HTTP_LLM_USAGE_GEMINI_CACHED,
     NGX_HTTP_LLM_USAGE_GEMINI_TOTAL,
     NGX_HTTP_LLM_USAGE_OLLAMA_PROMPT,
-    NGX_HTTP_LLM_USAGE_OLLAMA_EVAL
+    NGX_HTTP_LLM_USAGE_OLLAMA_EVAL,
+    NGX_HTTP_LLM_USAGE_COST
 } ngx_http_llm_usage_name_e;
 
 
@@ -119,6 +120,7 @@ static ngx_http_llm_json_path_t
     { { "**", "totalTokenCount", NULL } },
     { { "prompt_eval_count", NULL } },
     { { "eval_count", NULL } },
+    { { "usage", "cost", NULL } },
     { { NULL } }
 };
 
@@ -480,6 +482,13 @@ ngx_http_llm_usage_number(ngx_http_llm_usage_t *usage, ngx_uint_t name,
     if (value->type != NGX_HTTP_LLM_JSON_NUMBER
         || !(usage->reads & NGX_HTTP_LLM_READ_TOKENS))
     {
+        return;
+    }
+
+    if (name == NGX_HTTP_LLM_USAGE_COST) {
+        usage->tokens.costed = ngx_http_llm_price_parse(&value->text,
+                                                        &usage->tokens.cost)
+                               == NGX_OK;
         return;
     }
 

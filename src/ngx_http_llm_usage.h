@@ -16,6 +16,7 @@
 
 #include "ngx_http_llm_bind.h"
 #include "ngx_http_llm_json.h"
+#include "ngx_http_llm_price.h"
 
 
 /* bytes of one JSON document: behind them nothing is read any more */
@@ -24,9 +25,9 @@
 
 #define NGX_HTTP_LLM_USAGE_IDS    128
 
-/* names that numbers of tokens have */
+/* names that numbers of tokens have, and the cost */
 
-#define NGX_HTTP_LLM_USAGE_NAMES  19
+#define NGX_HTTP_LLM_USAGE_NAMES  20
 
 
 typedef enum {
@@ -48,7 +49,9 @@ typedef struct {
     uint64_t               cached;         /* of input */
     uint64_t               reasoning;      /* of output */
     uint64_t               total;
+    uint64_t               cost;           /* 10^-12 USD, as it was told */
     unsigned               known:1;        /* some of it was told */
+    unsigned               costed:1;       /* cost was */
 } ngx_http_llm_tokens_t;
 
 

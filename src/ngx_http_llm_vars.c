@@ -5,6 +5,8 @@
 
 
 #include "ngx_http_llm_vars.h"
+#include "ngx_http_llm_cost.h"
+#include "ngx_http_llm_queue.h"
 #include "ngx_http_llm_route.h"
 #include "ngx_http_llm_try.h"
 
@@ -18,11 +20,25 @@ typedef enum {
 } ngx_http_llm_var_e;
 
 
+typedef enum {
+    NGX_HTTP_LLM_TIME_FIRST = 0,
+    NGX_HTTP_LLM_TIME_QUEUED
+} ngx_http_llm_time_e;
+
+
 static ngx_int_t ngx_http_llm_vars_upstream(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_llm_vars_text(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_llm_vars_tries(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_vars_verdicts(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_vars_tokens(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_vars_cost(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_vars_time(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_llm_vars_connection(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -52,6 +68,34 @@ static ngx_http_variable_t  ngx_http_llm_vars[] = {
 
     { ngx_string("llm_tries"), NULL, ngx_http_llm_vars_tries, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_verdicts"), NULL, ngx_http_llm_vars_verdicts, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_input_tokens"), NULL, ngx_http_llm_vars_tokens,
+      offsetof(ngx_http_llm_tokens_t, input), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_output_tokens"), NULL, ngx_http_llm_vars_tokens,
+      offsetof(ngx_http_llm_tokens_t, output), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cached_tokens"), NULL, ngx_http_llm_vars_tokens,
+      offsetof(ngx_http_llm_tokens_t, cached), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_reasoning_tokens"), NULL, ngx_http_llm_vars_tokens,
+      offsetof(ngx_http_llm_tokens_t, reasoning), NGX_HTTP_VAR_NOCACHEABLE,
+      0 },
+
+    { ngx_string("llm_total_tokens"), NULL, ngx_http_llm_vars_tokens,
+      offsetof(ngx_http_llm_tokens_t, total), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cost"), NULL, ngx_http_llm_vars_cost, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_ttft"), NULL, ngx_http_llm_vars_time,
+      NGX_HTTP_LLM_TIME_FIRST, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_queue_time"), NULL, ngx_http_llm_vars_time,
+      NGX_HTTP_LLM_TIME_QUEUED, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("llm_connection"), NULL, ngx_http_llm_vars_connection, 0,
       0, 0 },
@@ -215,6 +259,134 @@ ngx_http_llm_vars_tries(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     }
 
     v->len = ngx_sprintf(p, "%ui", ctx->try->begun) - p;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = p;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_vars_verdicts(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    ngx_str_t            text;
+    ngx_http_llm_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
+
+    ngx_str_null(&text);
+
+    if (ctx && ngx_http_llm_try_verdicts(r->pool, ctx, &text) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (text.len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->len = text.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = text.data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_vars_tokens(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    u_char              *p;
+    uint64_t            *n;
+    ngx_http_llm_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
+
+    if (ctx == NULL || ctx->usage == NULL || !ctx->usage->tokens.known) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = (uint64_t *) ((char *) &ctx->usage->tokens + data);
+
+    v->len = ngx_sprintf(p, "%uL", *n) - p;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = p;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_vars_cost(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    u_char              *p;
+    uint64_t             usd;
+    ngx_http_llm_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
+
+    if (ctx == NULL || ngx_http_llm_cost(r, ctx, &usd) != NGX_OK) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_HTTP_LLM_PRICE_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = ngx_http_llm_price_print(p, usd) - p;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = p;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_vars_time(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    u_char              *p;
+    ngx_msec_t           ms;
+    ngx_http_llm_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_llm_balancer_module);
+
+    if (ctx == NULL
+        || (data == NGX_HTTP_LLM_TIME_FIRST && !ctx->begun)
+        || (data == NGX_HTTP_LLM_TIME_QUEUED && ctx->ntargets == 0))
+    {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ms = (data == NGX_HTTP_LLM_TIME_FIRST) ? ctx->first
+                                           : ngx_http_llm_queue_waited(ctx);
+
+    p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN + 4);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = ngx_sprintf(p, "%T.%03M", (time_t) (ms / 1000), ms % 1000) - p;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;

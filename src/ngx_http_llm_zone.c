@@ -40,6 +40,16 @@ static void ngx_http_llm_zone_update_all(ngx_http_llm_choice_t *choice,
 static void ngx_http_llm_zone_refused(ngx_http_llm_choice_t *choice,
     ngx_http_llm_lease_t *lease, ngx_http_llm_judgement_t *judgement,
     ngx_http_llm_change_t *change);
+static void ngx_http_llm_zone_bill(ngx_http_llm_lease_t *lease,
+    ngx_http_llm_node_t *node, ngx_msec_t now);
+static void ngx_http_llm_zone_count(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_lease_t *lease, ngx_http_llm_judgement_t *judgement);
+static void ngx_http_llm_zone_state(ngx_http_llm_choice_t *choice,
+    ngx_uint_t key, ngx_http_llm_key_info_t *info, u_char *reason);
+static void ngx_http_llm_zone_limits(ngx_http_llm_choice_t *choice,
+    ngx_uint_t key, ngx_http_llm_view_limit_t *limits);
+static void ngx_http_llm_zone_tightest(ngx_http_llm_choice_t *choice,
+    ngx_uint_t key, ngx_http_llm_view_limit_t *limits);
 static ngx_http_llm_node_t *ngx_http_llm_zone_finished(
     ngx_http_llm_choice_t *choice, ngx_uint_t i);
 static void ngx_http_llm_zone_lacks(ngx_http_llm_choice_t *choice,
@@ -330,6 +340,10 @@ ngx_http_llm_zone_take(ngx_http_llm_choice_t *choice, ngx_uint_t i,
     lease->model = choice->ask->model;
     lease->tokens = choice->ask->tokens;
     lease->group = ngx_http_llm_policy_group(choice, i);
+    lease->name = choice->ask->name;
+    lease->bill = NULL;
+    lease->stream = 0;
+    lease->answered = 0;
 
     if (choice->pool->policy != NGX_HTTP_LLM_ROUND_ROBIN) {
         ngx_http_llm_zone_update(choice, i);
@@ -419,6 +433,10 @@ ngx_http_llm_zone_release(ngx_http_llm_lease_t *lease, ngx_uint_t unused,
     ngx_http_llm_node_untake(group, lease->mark.at, choice.now.msec);
     ngx_http_llm_node_untake(cell, lease->mark.at, choice.now.msec);
 
+    if (lease->bill) {
+        ngx_http_llm_zone_bill(lease, node, choice.now.msec);
+    }
+
     if (unused) {
         node->tries--;
 
@@ -454,6 +472,39 @@ ngx_http_llm_zone_release(ngx_http_llm_lease_t *lease, ngx_uint_t unused,
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
     lease->pool = NULL;
+}
+
+
+static void
+ngx_http_llm_zone_bill(ngx_http_llm_lease_t *lease, ngx_http_llm_node_t *node,
+    ngx_msec_t now)
+{
+    ngx_http_llm_bill_t     *bill;
+    ngx_http_llm_node_t     *upstream;
+    ngx_http_llm_zone_sh_t  *sh;
+
+    bill = lease->bill;
+    sh = lease->pool->zone->sh;
+    upstream = lease->pool->sh->upstream;
+
+    ngx_http_llm_count_add(&node->count.spent, &bill->spent);
+    ngx_http_llm_count_add(&upstream->count.spent, &bill->spent);
+
+    if (bill->client.len) {
+        ngx_http_llm_count_name(sh->clients, bill->client_hash, &bill->client,
+                                &bill->spent);
+    }
+
+    if (bill->model && lease->model) {
+        ngx_http_llm_count_name(sh->models, lease->model, &lease->name,
+                                &bill->spent);
+    }
+
+    if (lease->answered && upstream->times) {
+        ngx_http_llm_count_time(&upstream->times->duration,
+                                ngx_http_llm_count_duration,
+                                now - lease->mark.at);
+    }
 }
 
 
@@ -493,6 +544,8 @@ ngx_http_llm_zone_report(ngx_http_llm_lease_t *lease,
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     node = psh->nodes[i];
+
+    ngx_http_llm_zone_count(&choice, lease, judgement);
 
     if (organization && node->organization != organization) {
         node->organization = organization;
@@ -581,10 +634,40 @@ ngx_http_llm_zone_report(ngx_http_llm_lease_t *lease,
 
 
 static void
+ngx_http_llm_zone_count(ngx_http_llm_choice_t *choice,
+    ngx_http_llm_lease_t *lease, ngx_http_llm_judgement_t *judgement)
+{
+    ngx_time_t           *tp;
+    ngx_http_llm_node_t  *node, *upstream;
+
+    node = choice->sh->nodes[lease->key];
+    upstream = choice->sh->upstream;
+
+    tp = ngx_timeofday();
+
+    node->count.verdicts[judgement->verdict]++;
+    node->count.used = (uint64_t) tp->sec * 1000 + tp->msec;
+
+    upstream->count.verdicts[judgement->verdict]++;
+    upstream->count.used = node->count.used;
+
+    lease->answered = (judgement->verdict == NGX_HTTP_LLM_OK);
+
+    if (lease->answered && lease->stream && upstream->times) {
+        ngx_http_llm_count_time(&upstream->times->first,
+                                ngx_http_llm_count_first,
+                                choice->now.msec - lease->mark.at);
+    }
+}
+
+
+static void
 ngx_http_llm_zone_refused(ngx_http_llm_choice_t *choice,
     ngx_http_llm_lease_t *lease, ngx_http_llm_judgement_t *judgement,
     ngx_http_llm_change_t *change)
 {
+    static const ngx_http_llm_spent_t  nothing;
+
     ngx_uint_t               state;
     ngx_http_llm_node_t     *node;
     ngx_http_llm_pool_sh_t  *psh;
@@ -609,6 +692,18 @@ ngx_http_llm_zone_refused(ngx_http_llm_choice_t *choice,
 
     state = (judgement->verdict == NGX_HTTP_LLM_WAIT || judgement->wait)
             ? NGX_HTTP_LLM_KEY_COOLING : NGX_HTTP_LLM_KEY_FINISHED;
+
+    if (judgement->scope == NGX_HTTP_LLM_SCOPE_MODEL && lease->model) {
+
+        /* it is shown, and by its name */
+
+        ngx_http_llm_count_name(choice->pool->zone->sh->models, lease->model,
+                                &lease->name, &nothing);
+    }
+
+    (void) ngx_cpystrn(node->reason, (u_char *) (judgement->reason
+                                                 ? judgement->reason : ""),
+                       NGX_HTTP_LLM_NODE_REASON);
 
     change->wait = judgement->wait;
     change->out = ngx_http_llm_node_refuse(node, state, lease->mark.at,
@@ -721,7 +816,7 @@ ngx_http_llm_zone_alike(ngx_http_llm_choice_t *choice,
 
     for (i = 0; i < choice->pool->nkeys; i++) {
 
-        if (keys[i].down) {
+        if (keys[i].down || choice->sh->nodes[i]->held) {
             continue;
         }
 
@@ -822,7 +917,7 @@ ngx_http_llm_zone_explain(ngx_http_llm_pool_t *pool, ngx_http_llm_ask_t *ask,
     for (i = 0; i < pool->nkeys; i++) {
         key = &pool->keys[i];
 
-        if (key->down) {
+        if (key->down || pool->sh->nodes[i]->held) {
             busy->down++;
             continue;
         }
@@ -867,11 +962,325 @@ void
 ngx_http_llm_zone_info(ngx_http_llm_pool_t *pool, ngx_uint_t key,
     ngx_http_llm_key_info_t *info)
 {
-    ngx_uint_t              out, state, model_state;
-    ngx_msec_t              until, end;
+    u_char                  reason[NGX_HTTP_LLM_NODE_REASON];
+    ngx_http_llm_ask_t      ask;
+    ngx_http_llm_choice_t   choice;
+
+    ngx_memzero(&ask, sizeof(ngx_http_llm_ask_t));
+    ngx_http_llm_zone_choice(&choice, pool, &ask);
+
+    ngx_shmtx_lock(&pool->zone->shpool->mutex);
+    ngx_http_llm_zone_state(&choice, key, info, reason);
+    ngx_shmtx_unlock(&pool->zone->shpool->mutex);
+}
+
+
+static void
+ngx_http_llm_zone_state(ngx_http_llm_choice_t *choice, ngx_uint_t key,
+    ngx_http_llm_key_info_t *info, u_char *reason)
+{
+    ngx_uint_t               i, out, state, model_state;
+    ngx_msec_t               until, end;
+    ngx_queue_t             *q;
+    ngx_http_llm_node_t     *node, *nodes[3];
+    ngx_http_llm_pool_sh_t  *psh;
+
+    psh = choice->sh;
+    node = psh->nodes[key];
+    choice->line = &psh->line;
+
+    info->state = NGX_HTTP_LLM_KEY_USABLE;
+    info->in_flight = node->in_flight;
+    info->tries = node->tries;
+    info->outs = node->outs;
+    info->retry = 0;
+
+    nodes[0] = node;
+    nodes[1] = psh->line.cells[key];
+    nodes[2] = nodes[1];
+
+    out = ngx_http_llm_policy_out(choice, key, &state, &until);
+
+    /* it is also out if it is so for every model that it is known with */
+
+    if (!out) {
+        q = ngx_queue_head(&psh->lines);
+
+        for ( /* void */ ;
+             q != ngx_queue_sentinel(&psh->lines);
+             q = ngx_queue_next(q))
+        {
+            choice->line = ngx_queue_data(q, ngx_http_llm_line_t, queue);
+
+            if (!ngx_http_llm_policy_out(choice, key, &model_state, &end)) {
+                out = 0;
+                break;
+            }
+
+            if (!out || ngx_http_llm_node_passed(until, end)) {
+                state = model_state;
+                until = end;
+                nodes[2] = choice->line->cells[key];
+            }
+
+            out = 1;
+        }
+
+        choice->line = &psh->line;
+    }
+
+    reason[0] = '\0';
+
+    if (out) {
+        info->state = state;
+        info->retry = until - choice->now.msec;
+
+        for (i = 0; i < 3; i++) {
+            if (nodes[i]->state == state && nodes[i]->until == until) {
+                ngx_memcpy(reason, nodes[i]->reason,
+                           NGX_HTTP_LLM_NODE_REASON);
+            }
+        }
+    }
+
+    if (node->held) {
+        info->state = (node->held == NGX_HTTP_LLM_HELD_DRAINING
+                       && node->in_flight)
+                      ? NGX_HTTP_LLM_KEY_DRAINING : NGX_HTTP_LLM_KEY_PARKED;
+    }
+
+    if (choice->pool->keys[key].down) {
+        info->state = NGX_HTTP_LLM_KEY_DOWN;
+    }
+}
+
+
+ngx_int_t
+ngx_http_llm_zone_view(ngx_http_llm_pool_t *pool, ngx_uint_t key,
+    ngx_uint_t model, ngx_http_llm_view_t *view)
+{
+    ngx_uint_t              i;
+    ngx_msec_t              until;
     ngx_queue_t            *q;
     ngx_http_llm_ask_t      ask;
     ngx_http_llm_node_t    *node;
+    ngx_http_llm_zone_t    *zone;
+    ngx_http_llm_choice_t   choice;
+
+    zone = pool->zone;
+
+    ngx_memzero(view, sizeof(ngx_http_llm_view_t));
+    ngx_memzero(&ask, sizeof(ngx_http_llm_ask_t));
+    ngx_http_llm_zone_choice(&choice, pool, &ask);
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    choice.line = &pool->sh->line;
+
+    if (model == 0) {
+        ngx_http_llm_zone_state(&choice, key, &view->info, view->reason);
+
+        view->count = pool->sh->nodes[key]->count;
+        view->share = pool->keys[key].weight;
+
+        if (pool->keys[key].down || pool->keys[key].backup) {
+            view->share = 0;
+
+        } else if (ngx_http_llm_policy_foresees(pool)) {
+            view->share = ngx_http_llm_policy_share(&choice, key);
+        }
+
+        ngx_http_llm_zone_limits(&choice, key, view->limits);
+        ngx_http_llm_zone_tightest(&choice, key, view->limits);
+
+        ngx_shmtx_unlock(&zone->shpool->mutex);
+
+        return NGX_OK;
+    }
+
+    q = ngx_queue_head(&pool->sh->lines);
+
+    for (i = 1; i < model && q != ngx_queue_sentinel(&pool->sh->lines); i++) {
+        q = ngx_queue_next(q);
+    }
+
+    if (q == ngx_queue_sentinel(&pool->sh->lines)) {
+        ngx_shmtx_unlock(&zone->shpool->mutex);
+        return NGX_DONE;
+    }
+
+    choice.line = ngx_queue_data(q, ngx_http_llm_line_t, queue);
+    node = choice.line->cells[key];
+
+    view->model_len = ngx_http_llm_count_find(zone->sh->models,
+                                              choice.line->model, view->model);
+
+    if (ngx_http_llm_policy_out(&choice, key, &view->info.state, &until)) {
+        view->info.retry = until - choice.now.msec;
+        ngx_memcpy(view->reason, node->reason, NGX_HTTP_LLM_NODE_REASON);
+    }
+
+    ngx_http_llm_zone_limits(&choice, key, view->limits);
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return NGX_OK;
+}
+
+
+/* where each model has limits of its own, those with the least left count */
+
+static void
+ngx_http_llm_zone_tightest(ngx_http_llm_choice_t *choice, ngx_uint_t key,
+    ngx_http_llm_view_limit_t *limits)
+{
+    ngx_uint_t                  i;
+    ngx_queue_t                *q;
+    ngx_http_llm_pool_sh_t     *psh;
+    ngx_http_llm_view_limit_t   of[NGX_HTTP_LLM_VIEW_LIMITS];
+
+    psh = choice->sh;
+
+    for (q = ngx_queue_head(&psh->lines);
+         q != ngx_queue_sentinel(&psh->lines);
+         q = ngx_queue_next(q))
+    {
+        choice->line = ngx_queue_data(q, ngx_http_llm_line_t, queue);
+
+        ngx_memzero(of, sizeof(of));
+        ngx_http_llm_zone_limits(choice, key, of);
+
+        for (i = 0; i < NGX_HTTP_LLM_DIMENSIONS; i++) {
+            if (of[i].known
+                && (!limits[i].known
+                    || (double) of[i].remaining * limits[i].limit
+                       < (double) limits[i].remaining * of[i].limit))
+            {
+                limits[i] = of[i];
+            }
+        }
+    }
+
+    choice->line = &psh->line;
+}
+
+
+static void
+ngx_http_llm_zone_limits(ngx_http_llm_choice_t *choice, ngx_uint_t key,
+    ngx_http_llm_view_limit_t *limits)
+{
+    ngx_uint_t                   i;
+    ngx_http_llm_limit_t        *limit;
+    ngx_http_llm_quota_t        *quota;
+    ngx_http_llm_window_t       *window;
+    ngx_http_llm_view_limit_t   *view;
+
+    quota = &choice->line->cells[key]->quota;
+
+    for (i = 0; i < NGX_HTTP_LLM_DIMENSIONS; i++) {
+
+        if (quota->limits[i].limit == 0) {
+            continue;
+        }
+
+        view = &limits[i];
+
+        view->known = 1;
+        view->told = !quota->limits[i].guessed;
+        view->limit = quota->limits[i].limit;
+        view->remaining = ngx_http_llm_quota_remaining(quota, i,
+                                                       choice->now.msec);
+
+        if (!ngx_http_llm_node_passed(choice->now.msec,
+                                      quota->limits[i].full))
+        {
+            view->reset = quota->limits[i].full - choice->now.msec;
+        }
+    }
+
+    if (choice->line != &choice->sh->line) {
+        return;
+    }
+
+    limit = &choice->pool->keys[key].limit;
+    window = &choice->sh->nodes[key]->window;
+
+    (void) ngx_http_llm_window_used(window, limit, &choice->now);
+
+    view = &limits[NGX_HTTP_LLM_VIEW_RPM];
+    view->limit = limit->rpm;
+    view->remaining = (int64_t) limit->rpm - window->requests_sum;
+
+    view = &limits[NGX_HTTP_LLM_VIEW_TPM];
+    view->limit = limit->tpm;
+    view->remaining = (int64_t) limit->tpm - window->tokens_sum;
+
+    view = &limits[NGX_HTTP_LLM_VIEW_RPD];
+    view->limit = limit->rpd;
+    view->remaining = (int64_t) limit->rpd - window->today;
+    view->reset = choice->now.day_left;
+
+    for (i = NGX_HTTP_LLM_VIEW_RPM; i < NGX_HTTP_LLM_VIEW_LIMITS; i++) {
+        limits[i].known = (limits[i].limit != 0);
+    }
+}
+
+
+void
+ngx_http_llm_zone_upstream_view(ngx_http_llm_pool_t *pool,
+    ngx_http_llm_upstream_view_t *view)
+{
+    ngx_http_llm_node_t  *node;
+
+    ngx_memzero(view, sizeof(ngx_http_llm_upstream_view_t));
+
+    ngx_shmtx_lock(&pool->zone->shpool->mutex);
+
+    node = pool->sh->upstream;
+
+    view->count = node->count;
+    view->failed = node->failed;
+    view->in_flight = node->in_flight;
+    view->waiting = pool->sh->ntickets;
+
+    if (ngx_http_llm_node_out(node, ngx_current_msec)) {
+        view->open = node->until - ngx_current_msec;
+    }
+
+    if (node->times) {
+        view->times = *node->times;
+    }
+
+    ngx_shmtx_unlock(&pool->zone->shpool->mutex);
+}
+
+
+void
+ngx_http_llm_zone_names(ngx_http_llm_zone_t *zone, ngx_uint_t clients,
+    ngx_http_llm_count_names_t *names)
+{
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    ngx_http_llm_count_copy(names, clients ? zone->sh->clients
+                                           : zone->sh->models);
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+void
+ngx_http_llm_zone_failed(ngx_http_llm_pool_t *pool)
+{
+    (void) ngx_atomic_fetch_add(&pool->sh->upstream->failed, 1);
+}
+
+
+void
+ngx_http_llm_zone_hold(ngx_http_llm_pool_t *pool, ngx_uint_t key,
+    ngx_uint_t held, ngx_http_llm_key_info_t *info)
+{
+    u_char                  reason[NGX_HTTP_LLM_NODE_REASON];
+    ngx_http_llm_ask_t      ask;
     ngx_http_llm_zone_t    *zone;
     ngx_http_llm_choice_t   choice;
 
@@ -882,52 +1291,13 @@ ngx_http_llm_zone_info(ngx_http_llm_pool_t *pool, ngx_uint_t key,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = pool->sh->nodes[key];
-    choice.line = &pool->sh->line;
+    pool->sh->nodes[key]->held = (uint32_t) held;
+    zone->sh->state.changes++;
 
-    info->state = NGX_HTTP_LLM_KEY_USABLE;
-    info->in_flight = node->in_flight;
-    info->tries = node->tries;
-    info->outs = node->outs;
-    info->retry = 0;
-
-    out = ngx_http_llm_policy_out(&choice, key, &state, &until);
-
-    /* it is also out if it is so for every model that it is known with */
-
-    if (!out) {
-        q = ngx_queue_head(&pool->sh->lines);
-
-        for ( /* void */ ;
-             q != ngx_queue_sentinel(&pool->sh->lines);
-             q = ngx_queue_next(q))
-        {
-            choice.line = ngx_queue_data(q, ngx_http_llm_line_t, queue);
-
-            if (!ngx_http_llm_policy_out(&choice, key, &model_state, &end)) {
-                out = 0;
-                break;
-            }
-
-            if (!out || ngx_http_llm_node_passed(until, end)) {
-                state = model_state;
-                until = end;
-            }
-
-            out = 1;
-        }
-    }
-
-    if (out) {
-        info->state = state;
-        info->retry = until - choice.now.msec;
-    }
+    ngx_http_llm_zone_update_all(&choice, key);
+    ngx_http_llm_zone_state(&choice, key, info, reason);
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    if (pool->keys[key].down) {
-        info->state = NGX_HTTP_LLM_KEY_DOWN;
-    }
 }
 
 

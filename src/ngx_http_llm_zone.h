@@ -74,5 +74,30 @@ void ngx_http_llm_zone_forget(ngx_http_llm_zone_t *zone, uint64_t id);
 void ngx_http_llm_zone_info(ngx_http_llm_pool_t *pool, ngx_uint_t key,
     ngx_http_llm_key_info_t *info);
 
+/*
+ * What is shown of a key; with a number of 1 or more, of the key for one of
+ * the models that have limits of their own: NGX_DONE behind the last one.
+ */
+
+ngx_int_t ngx_http_llm_zone_view(ngx_http_llm_pool_t *pool, ngx_uint_t key,
+    ngx_uint_t model, ngx_http_llm_view_t *view);
+
+void ngx_http_llm_zone_upstream_view(ngx_http_llm_pool_t *pool,
+    ngx_http_llm_upstream_view_t *view);
+
+/* into names that have all the memory */
+
+void ngx_http_llm_zone_names(ngx_http_llm_zone_t *zone, ngx_uint_t clients,
+    ngx_http_llm_count_names_t *names);
+
+/* a request ended without an answer of a provider that counts; no lock */
+
+void ngx_http_llm_zone_failed(ngx_http_llm_pool_t *pool);
+
+/* what an operator does to a key, see the node room; and its state then */
+
+void ngx_http_llm_zone_hold(ngx_http_llm_pool_t *pool, ngx_uint_t key,
+    ngx_uint_t held, ngx_http_llm_key_info_t *info);
+
 
 #endif /* _NGX_HTTP_LLM_ZONE_H_INCLUDED_ */

@@ -19,7 +19,7 @@ use LLMTest;
 
 ###############################################################################
 
-plan(tests => 59);
+plan(tests => 55);
 
 my $t = LLMTest->new();
 
@@ -68,7 +68,7 @@ is(scalar(warnings_of(MISTRAL_API_KEY => 'k', HF_TOKEN => 'k', map {
 
 for my $name (qw/ DATABASE_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 	REDIS_HOST GOOGLE_APPLICATION_CREDENTIALS HTTPS_PROXY
-	UNKNOWN_API_KEYS UNKNOWN_API_KEY UNKNOWN_API_KEYS_FILE LLM_ADMIN_KEY /)
+	UNKNOWN_API_KEYS UNKNOWN_API_KEY UNKNOWN_API_KEYS_FILE /)
 {
 	my @warnings = warnings_of($name => 'secret-value');
 	is(scalar(@warnings), 1, "one warning for $name");

@@ -22,7 +22,7 @@ plan(skip_all => 'no valgrind') unless `which valgrind`;
 plan(skip_all => 'runs under valgrind already') if $ENV{TEST_NGINX_VALGRIND};
 
 my @files = qw/round late retry_5xx comes_back_errors stream_sse
-	leaves_websocket/;
+	stream_usage leaves_websocket/;
 
 plan(tests => scalar @files);
 

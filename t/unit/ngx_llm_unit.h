@@ -19,9 +19,11 @@ void ngx_llm_unit_plan(void);
 
 void ngx_llm_unit_bodies(ngx_pool_t *pool);
 void ngx_llm_unit_choice(ngx_pool_t *pool);
+void ngx_llm_unit_counts(ngx_pool_t *pool);
 void ngx_llm_unit_harvest(ngx_conf_t *cf);
 void ngx_llm_unit_ids(ngx_pool_t *pool);
 void ngx_llm_unit_names(ngx_pool_t *pool);
+void ngx_llm_unit_prices(ngx_pool_t *pool);
 void ngx_llm_unit_select(ngx_pool_t *pool);
 void ngx_llm_unit_signals(ngx_pool_t *pool);
 void ngx_llm_unit_state(ngx_pool_t *pool);

@@ -50,11 +50,13 @@ static char *
 ngx_llm_unit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_llm_unit_choice(cf->pool);
+    ngx_llm_unit_counts(cf->pool);
     ngx_llm_unit_values(cf);
     ngx_llm_unit_bodies(cf->pool);
     ngx_llm_unit_verdicts(cf->pool);
     ngx_llm_unit_ids(cf->pool);
     ngx_llm_unit_names(cf->pool);
+    ngx_llm_unit_prices(cf->pool);
     ngx_llm_unit_signals(cf->pool);
     ngx_llm_unit_state(cf->pool);
     ngx_llm_unit_usage(cf->pool);

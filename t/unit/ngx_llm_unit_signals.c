@@ -55,6 +55,9 @@ static struct {
     { "{\"messages\":[{\"content\":[{\"source\":{\"file_id\":\"file_1\"}},"
       "{\"a\":{\"b\":{\"c\":{\"file\":{\"file_id\":\"file_2\"}}}}},"
       "{\"file_id\":\"file_1\"}]}]}", 0, "", "file_1 file_2" },
+    { "{\"file_uri\":\"https://h/v1beta/files/abc\",\"cached_content\":"
+      "\"cachedContents/x1\",\"fileUr\":\"a-1\",\"file_ur\":\"a-2\","
+      "\"file_uri_\":\"a-3\",\"fileUri\\u0000\":\"a-4\"}", 0, "", "abc x1" },
     { "{\"contents\":[{\"parts\":[{\"fileData\":{\"fileUri\":"
       "\"https:\\/\\/h/v1beta/files/abc\"}},{\"file_data\":{\"file_uri\":"
       "\"https://www.example.com/watch?v=files\"}}]}],"
