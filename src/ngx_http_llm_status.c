@@ -293,8 +293,9 @@ ngx_http_llm_status_action(ngx_http_request_t *r, ngx_http_llm_ctx_t *ctx)
 
     ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
                   "key \"%V\" of upstream \"%V\" is %s after \"%V\" by \"%V\"",
-                  key, &upstream->name, ngx_http_llm_overview_states[info.state],
-                  &actions[i].name, &ctx->client);
+                  key, &upstream->name,
+                  ngx_http_llm_overview_states[info.state], &actions[i].name,
+                  &ctx->client);
 
     ngx_http_llm_text_start(&text, r->pool);
 
