@@ -301,9 +301,9 @@ static void
 ngx_http_llm_metrics_simple(ngx_http_llm_metrics_t *m,
     const ngx_http_llm_metric_t *metrics, ngx_uint_t keys)
 {
-    uint64_t                      value;
-    ngx_uint_t                    i, n, last;
-    ngx_http_llm_overview_t        *status;
+    uint64_t                  value;
+    ngx_uint_t                i, n, last;
+    ngx_http_llm_overview_t  *status;
     const ngx_http_llm_metric_t  *metric;
 
     status = m->upstreams.elts;
@@ -341,7 +341,7 @@ ngx_http_llm_metrics_simple(ngx_http_llm_metrics_t *m,
 static void
 ngx_http_llm_metrics_states(ngx_http_llm_metrics_t *m)
 {
-    ngx_uint_t              i, n, state;
+    ngx_uint_t                i, n, state;
     ngx_http_llm_overview_t  *status;
 
     status = m->upstreams.elts;
@@ -366,8 +366,8 @@ static void
 ngx_http_llm_metrics_verdicts(ngx_http_llm_metrics_t *m, const char *name,
     ngx_uint_t keys)
 {
-    ngx_uint_t              i, n, v, last;
-    ngx_http_llm_count_t   *count;
+    ngx_uint_t                i, n, v, last;
+    ngx_http_llm_count_t     *count;
     ngx_http_llm_overview_t  *status;
 
     status = m->upstreams.elts;
@@ -397,7 +397,7 @@ static void
 ngx_http_llm_metrics_tokens(ngx_http_llm_metrics_t *m, const char *name,
     ngx_uint_t keys)
 {
-    ngx_uint_t              i, n, last;
+    ngx_uint_t                i, n, last;
     ngx_http_llm_overview_t  *status;
 
     status = m->upstreams.elts;
@@ -459,7 +459,7 @@ ngx_http_llm_metrics_limits(ngx_http_llm_metrics_t *m, const char *name,
     const char *help, ngx_uint_t remaining)
 {
     ngx_uint_t                  i, n, w;
-    ngx_http_llm_overview_t      *status;
+    ngx_http_llm_overview_t    *status;
     ngx_http_llm_view_limit_t  *limit;
 
     status = m->upstreams.elts;
@@ -493,7 +493,7 @@ ngx_http_llm_metrics_histogram(ngx_http_llm_metrics_t *m, const char *name,
     u_char                     line[80];
     uint64_t                   sum;
     ngx_uint_t                 i, n, none;
-    ngx_http_llm_overview_t     *status;
+    ngx_http_llm_overview_t   *status;
     ngx_http_llm_histogram_t  *histogram;
 
     status = m->upstreams.elts;

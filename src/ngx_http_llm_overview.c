@@ -25,12 +25,12 @@ const char  *ngx_http_llm_overview_limits[] = {
 ngx_int_t
 ngx_http_llm_overview(ngx_http_request_t *r, ngx_array_t *upstreams)
 {
-    ngx_uint_t                  i, n;
-    ngx_http_llm_view_t        *view;
-    ngx_http_llm_pool_t        *pool;
-    ngx_http_llm_overview_t      *status;
-    ngx_http_llm_upstream_t   **all;
-    ngx_http_llm_main_conf_t   *lmcf;
+    ngx_uint_t                 i, n;
+    ngx_http_llm_view_t       *view;
+    ngx_http_llm_pool_t       *pool;
+    ngx_http_llm_overview_t   *status;
+    ngx_http_llm_upstream_t  **all;
+    ngx_http_llm_main_conf_t  *lmcf;
 
     lmcf = ngx_http_get_module_main_conf(r, ngx_http_llm_balancer_module);
     all = lmcf->upstreams.elts;

@@ -458,7 +458,7 @@ ngx_http_llm_status_json(ngx_http_request_t *r)
     ngx_http_llm_ctx_t        *ctx;
     ngx_http_llm_zone_t       *zone;
     ngx_http_llm_text_t        text;
-    ngx_http_llm_overview_t     *status;
+    ngx_http_llm_overview_t   *status;
     ngx_http_llm_main_conf_t  *lmcf;
 
     lmcf = ngx_http_get_module_main_conf(r, ngx_http_llm_balancer_module);
@@ -513,7 +513,7 @@ ngx_http_llm_status_summary(ngx_http_llm_text_t *text, ngx_array_t *upstreams)
 {
     uint64_t                       tries, requests, failed, refused, tokens;
     ngx_uint_t                     i, n, keys, usable, in_flight, waiting;
-    ngx_http_llm_overview_t         *status;
+    ngx_http_llm_overview_t       *status;
     ngx_http_llm_upstream_view_t  *view;
 
     status = upstreams->elts;

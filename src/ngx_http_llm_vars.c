@@ -26,6 +26,8 @@ typedef enum {
 } ngx_http_llm_time_e;
 
 
+static ngx_int_t ngx_http_llm_vars_found(ngx_http_variable_value_t *v,
+    u_char *data, size_t len);
 static ngx_int_t ngx_http_llm_vars_upstream(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_llm_vars_text(ngx_http_request_t *r,
@@ -154,13 +156,7 @@ ngx_http_llm_vars_upstream(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         name = &lmcf->late->host;
     }
 
-    v->len = name->len;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->data = name->data;
-
-    return NGX_OK;
+    return ngx_http_llm_vars_found(v, name->data, name->len);
 }
 
 
@@ -216,13 +212,7 @@ ngx_http_llm_vars_text(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         return NGX_OK;
     }
 
-    v->len = text.len;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->data = text.data;
-
-    return NGX_OK;
+    return ngx_http_llm_vars_found(v, text.data, text.len);
 }
 
 
@@ -258,13 +248,8 @@ ngx_http_llm_vars_tries(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         return NGX_ERROR;
     }
 
-    v->len = ngx_sprintf(p, "%ui", ctx->try->begun) - p;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->data = p;
-
-    return NGX_OK;
+    return ngx_http_llm_vars_found(v, p,
+                                   ngx_sprintf(p, "%ui", ctx->try->begun) - p);
 }
 
 
@@ -288,13 +273,7 @@ ngx_http_llm_vars_verdicts(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         return NGX_OK;
     }
 
-    v->len = text.len;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->data = text.data;
-
-    return NGX_OK;
+    return ngx_http_llm_vars_found(v, text.data, text.len);
 }
 
 
@@ -320,13 +299,7 @@ ngx_http_llm_vars_tokens(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 
     n = (uint64_t *) ((char *) &ctx->usage->tokens + data);
 
-    v->len = ngx_sprintf(p, "%uL", *n) - p;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->data = p;
-
-    return NGX_OK;
+    return ngx_http_llm_vars_found(v, p, ngx_sprintf(p, "%uL", *n) - p);
 }
 
 
@@ -350,13 +323,7 @@ ngx_http_llm_vars_cost(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         return NGX_ERROR;
     }
 
-    v->len = ngx_http_llm_price_print(p, usd) - p;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->data = p;
-
-    return NGX_OK;
+    return ngx_http_llm_vars_found(v, p, ngx_http_llm_price_print(p, usd) - p);
 }
 
 
@@ -364,7 +331,7 @@ static ngx_int_t
 ngx_http_llm_vars_time(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
-    u_char              *p;
+    u_char              *p, *last;
     ngx_msec_t           ms;
     ngx_http_llm_ctx_t  *ctx;
 
@@ -386,13 +353,9 @@ ngx_http_llm_vars_time(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         return NGX_ERROR;
     }
 
-    v->len = ngx_sprintf(p, "%T.%03M", (time_t) (ms / 1000), ms % 1000) - p;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->data = p;
+    last = ngx_sprintf(p, "%T.%03M", (time_t) (ms / 1000), ms % 1000);
 
-    return NGX_OK;
+    return ngx_http_llm_vars_found(v, p, last - p);
 }
 
 
@@ -414,6 +377,19 @@ ngx_http_llm_vars_connection(ngx_http_request_t *r,
         v->len = 0;
         v->data = (u_char *) "";
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_vars_found(ngx_http_variable_value_t *v, u_char *data, size_t len)
+{
+    v->len = len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = data;
 
     return NGX_OK;
 }
